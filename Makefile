@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The mt-gcpd authors
+
+# make            build the daemon and its child programs below build/
+# make demo       set up this machine, build, and play an outage
+# make regress    set up this machine, build, and pass all tests
+# make lint       formatting, static analysis, gcc and clang without a warning
+# make install    PREFIX, DESTDIR
+
+PREFIX ?=	/usr/local
+SBINDIR ?=	$(PREFIX)/sbin
+LIBEXECDIR ?=	$(PREFIX)/libexec/mt-gcpd
+MANDIR ?=	$(PREFIX)/share/man
+SYSCONFDIR ?=	/etc
+B ?=		build
+PYTHON ?=	/usr/bin/python3
+INSTALL ?=	install
+
+CHILDREN =	resolver signer prober actuator
+PROGRAMS =	$(B)/mt-gcpd $(CHILDREN:%=$(B)/libexec/mt-gcpd-%)
+
+.DEFAULT_GOAL := all
+
+# What a machine needs.  These targets come first: a fresh machine has no
+# pkg-config yet, so everything below that asks it is left to a second make.
+BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
+	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
+	libseccomp-dev libc-ares-dev
+TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
+	python3 python3-pytest python3-jsonschema procps
+LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
+
+ifneq ($(MAKECMDGOALS),deps)
+VERSION :=	0.1.0
+# Parts of different builds refuse each other: the version carries a digest of
+# the sources of all programs.
+DIGEST :=	$(shell cat src/*.[chy] proc/*/*.[ch] common/*.[ch] | \
+		sha256sum | cut -c1-12)
+
+WARNINGS =	-Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wmissing-declarations -Wpointer-arith \
+	-Wcast-qual -Wsign-compare -Wimplicit-fallthrough $(WERROR)
+HARDENING =	-fPIE -fstack-protector-strong -fstack-clash-protection \
+	-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=2
+ifeq ($(shell uname -m),x86_64)
+HARDENING +=	-fcf-protection=full
+endif
+OPTIMISE ?=	-O2 -g
+CPPFLAGS =	-D_GNU_SOURCE -DMTGCPD_VERSION='"$(VERSION)+$(DIGEST)"' \
+	-DMTGCPD_LIBEXEC='"$(LIBEXECDIR)"' -Icommon
+CFLAGS =	-std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
+LDFLAGS =	-pie -Wl,-z,relro,-z,now -Wl,--as-needed
+
+# Each program is linked with no more than it needs.
+pkg =		$(shell pkg-config $(1))
+LIBS_COMMON :=	libevent_core libbsd-overlay libseccomp
+LIBS_parent :=	$(LIBS_COMMON) jansson libmd
+LIBS_resolver :=	$(LIBS_COMMON) libcares
+LIBS_signer :=	$(LIBS_COMMON) jansson libcrypto
+LIBS_https :=	$(LIBS_COMMON) jansson libcurl libssl libcrypto
+LIBS_prober :=	$(LIBS_https)
+LIBS_actuator :=	$(LIBS_https)
+LIBS_cloudsim :=	libevent libevent_openssl openssl jansson libbsd
+LIBS_unit :=	$(LIBS_https) libcares libmd cmocka
+CPPFLAGS +=	$(call pkg,--cflags $(LIBS_unit))
+
+COMMON_SRC :=	$(wildcard common/*.c)
+PARENT_SRC :=	$(wildcard src/*.c)
+CLOUDSIM_SRC :=	$(wildcard regress/cloudsim/*.c)
+UNIT_SRC :=	$(wildcard regress/unit/test_*.c)
+
+objects =	$(patsubst %.c,$(B)/%.o,$(1))
+COMMON_OBJ :=	$(call objects,$(COMMON_SRC))
+PARENT_OBJ :=	$(call objects,$(PARENT_SRC)) $(B)/src/parse.o
+
+.PHONY: all
+all: $(PROGRAMS) $(B)/cloudsim
+
+$(B)/common.a: $(COMMON_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/mt-gcpd: $(PARENT_OBJ) $(B)/common.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_parent))
+
+define child_program
+$(B)/libexec/mt-gcpd-$(1): \
+    $(call objects,$(wildcard proc/$(1)/*.c)) $(B)/common.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call pkg,--libs $$(LIBS_$(1)))
+endef
+$(foreach child,$(CHILDREN),$(eval $(call child_program,$(child))))
+
+$(B)/cloudsim: $(call objects,$(CLOUDSIM_SRC))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_cloudsim))
+
+$(B)/src/parse.c: src/parse.y
+	@mkdir -p $(@D)
+	bison -o $@ $<
+
+# The version is compiled into these.
+VERSIONED :=	$(shell grep -l MTGCPD_VERSION src/*.c proc/*/*.c common/*.c)
+$(B)/digest: FORCE
+	@mkdir -p $(@D)
+	@echo $(DIGEST) | cmp -s - $@ || echo $(DIGEST) > $@
+$(VERSIONED:%.c=$(B)/%.o) $(VERSIONED:%.c=$(B)/san/%.o): $(B)/digest
+
+$(B)/src/%.o $(B)/san/src/%.o: CPPFLAGS += -Isrc
+$(B)/proc/actuator/%.o $(B)/san/proc/actuator/%.o: CPPFLAGS += -Iproc/actuator
+$(B)/proc/prober/%.o $(B)/san/proc/prober/%.o: CPPFLAGS += -Iproc/prober
+$(B)/proc/signer/%.o $(B)/san/proc/signer/%.o: CPPFLAGS += -Iproc/signer
+$(B)/regress/cloudsim/%.o: CPPFLAGS := -D_GNU_SOURCE -Iregress/cloudsim \
+	$(call pkg,--cflags $(LIBS_cloudsim))
+
+$(B)/src/parse.o: $(B)/src/parse.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Isrc -MMD -c -o $@ $<
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c -o $@ $<
+
+.PHONY: FORCE
+FORCE:
+
+# Unit tests, and all that they may need of the programs, are built under
+# AddressSanitizer and UndefinedBehaviorSanitizer.
+SANITIZE =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+MAIN_SRC =	src/mtgcpd.c $(CHILDREN:%=proc/%/%.c)
+SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) \
+	$(wildcard proc/*/*.c))
+SAN_OBJ =	$(SAN_SRC:%.c=$(B)/san/%.o) $(B)/san/src/parse.o
+UNIT_TESTS :=	$(UNIT_SRC:%.c=$(B)/%)
+
+$(B)/san/src/parse.o: $(B)/src/parse.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(SANITIZE) -Isrc -MMD -c -o $@ $<
+
+$(B)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(SANITIZE) -MMD -c -o $@ $<
+
+$(B)/san/all.a: $(SAN_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/regress/unit/test_%: regress/unit/test_%.c $(B)/san/all.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \
+	    -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
+	    $(B)/san/all.a $(call pkg,--libs $(LIBS_unit)) $(UNIT_LDFLAGS)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: unit unit-build system
+unit-build: $(UNIT_TESTS)
+
+unit: $(UNIT_TESTS)
+	@for test in $(UNIT_TESTS); do $$test || exit 1; done
+
+system: all
+	$(PYTHON) -m pytest -q -p no:cacheprovider regress/system
+
+# The sources as C files see them: the grammar is left to the compilers.
+C_FILES :=	$(shell find src proc common regress -name '*.[ch]')
+
+.PHONY: lint-run
+lint-run:
+	clang-format --dry-run -Werror $(C_FILES)
+	$(MAKE) CC=gcc B=$(B)/gcc WERROR=-Werror all
+	$(MAKE) CC=clang B=$(B)/clang WERROR=-Werror all
+	clang-tidy --quiet $(PARENT_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
+	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
+	    -Iproc/signer
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
+	    --enable=warning,portability --suppress=missingIncludeSystem \
+	    -Icommon -Isrc src common proc
+	mandoc -T lint -W warning mt-gcpd.8 mt-gcpd.conf.5
+
+.PHONY: format
+format:
+	clang-format -i $(C_FILES)
+
+.PHONY: install uninstall
+install: all
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
+	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	$(INSTALL) -m 755 $(B)/mt-gcpd $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 755 $(CHILDREN:%=$(B)/libexec/mt-gcpd-%) \
+	    $(DESTDIR)$(LIBEXECDIR)
+	$(INSTALL) -m 644 mt-gcpd.conf.5 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 644 mt-gcpd.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 600 etc/mt-gcpd.conf \
+	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample
+	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
+
+# What install put there, and nothing else: not the configuration in use.
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/mt-gcpd \
+	    $(CHILDREN:%=$(DESTDIR)$(LIBEXECDIR)/mt-gcpd-%) \
+	    $(DESTDIR)$(MANDIR)/man5/mt-gcpd.conf.5 \
+	    $(DESTDIR)$(MANDIR)/man8/mt-gcpd.8 \
+	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
+	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/mt-gcpd
+endif
+
+# Install what is missing; says nothing and asks nobody if nothing is.
+define packages
+	@dpkg-query -W -f='$${Status}\n' $(1) 2>/dev/null | \
+	    grep -c '^install ok installed' | grep -qx $(words $(1)) || \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install -y --no-install-recommends $(1); }
+endef
+
+# The users of the child processes, where we are root and they are missing.
+define users
+	@for role in resolver signer prober actuator reporter; do \
+	    [ $$(id -u) -ne 0 ] || getent passwd mtgcpd-$$role >/dev/null || \
+	    useradd --system --user-group --no-create-home \
+	    --home-dir /nonexistent --shell /usr/sbin/nologin \
+	    mtgcpd-$$role || exit 1; done
+endef
+
+.PHONY: deps demo regress lint clean
+deps:
+	$(call packages,$(TEST_PACKAGES))
+	$(users)
+
+demo: deps
+	@$(MAKE) --no-print-directory -s -j2 all
+	@$(PYTHON) regress/demo.py
+
+regress: deps
+	$(MAKE) -j2 all unit-build
+	$(MAKE) unit system
+
+lint:
+	$(call packages,$(LINT_PACKAGES))
+	$(MAKE) -j2 lint-run
+
+clean:
+	rm -rf $(B)
