@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <jansson.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gcp.h"
+#include "http_room.h"
+#include "log.h"
+
+struct http_room http;
+
+static void pump_event(evutil_socket_t, short, void *);
+static void late_event(evutil_socket_t, short, void *);
+static struct headers *headers_get(const char *, const char *);
+static void headers_append(struct headers *, const char *, const char *);
+static void headers_release(struct headers *);
+static void call_fail(struct http_call *, const char *);
+static void call_launch(struct http_call *);
+static void call_method(const struct http_call *, CURL *);
+static void call_finish(struct http_call *, CURLcode);
+static void call_reply(struct http_call *, CURLcode, struct http_reply *);
+static void call_error(struct http_call *, CURLcode, struct http_reply *);
+static void call_detach(struct http_call *, bool);
+static void call_free(struct http_call *);
+static void retire_frozen(const struct http_call *);
+
+/*
+ * Set up everything that opens a file or makes a socketpair; to be called once,
+ * before the process confines itself.  ca: the PEM certificates of the
+ * authorities that servers are checked against, len bytes; without any, every
+ * connection fails.  Errors are fatal.
+ */
+void
+http_prepare(struct event_base *base, const char *ca, size_t ca_len)
+{
+	/* OpenSSL asks for the time of day in a certificate's terms; without
+	 * this, libc opens the zone file when it does. */
+	if (setenv("TZ", "UTC0", 1) == -1)
+		fatal("%s: setenv", __func__);
+	tzset();
+	json_object_seed(0); /* opens /dev/urandom */
+	if (OPENSSL_init_ssl(0, NULL) != 1)
+		fatalx("%s: OPENSSL_init_ssl", __func__);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		fatalx("%s: curl_global_init", __func__);
+
+	http.base = base;
+	TAILQ_INIT(&http.socks);
+	TAILQ_INIT(&http.hosts);
+	TAILQ_INIT(&http.headers);
+	SLIST_INIT(&http.slots);
+	TAILQ_INIT(&http.writes);
+	TAILQ_INIT(&http.reads);
+	TAILQ_INIT(&http.running);
+	TAILQ_INIT(&http.failed);
+	http.pump = event_new(base, -1, 0, pump_event, NULL);
+	http.late = evtimer_new(base, late_event, NULL);
+	if (http.pump == NULL || http.late == NULL)
+		fatalx("%s: out of memory", __func__);
+	curl_room_prepare();
+	if (ca == NULL || http_set_ca(ca, ca_len) == -1) {
+		log_warnx("no certificate authorities: no server can be "
+			  "trusted");
+		http.store = X509_STORE_new();
+		if (http.store == NULL)
+			fatalx("%s: X509_STORE_new", __func__);
+	}
+}
+
+/*
+ * Start a request, or have it wait for its turn.  done is called exactly once,
+ * later and never from here, unless the call is cancelled first; then the call
+ * is gone.  The request's time runs from now on, waiting included.  Never
+ * fails: what cannot be sent is told by done.
+ */
+struct http_call *
+http_start(const struct http_request *request, http_done done, void *arg)
+{
+	char why[REASON_LEN];
+	struct http_call *call;
+	const char *p;
+
+	call = calloc(1, sizeof(*call));
+	if (call == NULL)
+		fatal("%s", __func__);
+	call->method = request->method;
+	call->write = request->write;
+	call->connect_timeout = request->connect_timeout;
+	call->timeout = request->timeout;
+	call->started = http_now();
+	call->done = done;
+	call->arg = arg;
+	call->url = strdup(request->url);
+	if (call->url == NULL)
+		fatal("%s", __func__);
+	if (request->content_type != NULL && request->body_len > 0) {
+		call->body = malloc(request->body_len);
+		if (call->body == NULL)
+			fatal("%s", __func__);
+		memcpy(call->body, request->body, request->body_len);
+		call->body_len = request->body_len;
+	}
+	for (p = request->bearer; p != NULL && *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~') {
+			call_fail(call,
+			    "the token has a character that "
+			    "cannot be sent");
+			return (call);
+		}
+	}
+	if (host_resolve(call->url, &call->resolve, why, sizeof(why)) == -1) {
+		call_fail(call, why);
+		return (call);
+	}
+	call->headers = headers_get(request->bearer, request->content_type);
+	call->state = CALL_WAITING;
+	TAILQ_INSERT_TAIL(call->write ? &http.writes : &http.reads, call,
+	    entry);
+	event_active(http.pump, EV_TIMEOUT, 0);
+	return (call);
+}
+
+/*
+ * Give a call up: its done is not called any more, and its memory is freed.
+ * A request on its way may still reach the server.
+ */
+void
+http_cancel(struct http_call *call)
+{
+	switch (call->state) {
+	case CALL_WAITING:
+		TAILQ_REMOVE(call->write ? &http.writes : &http.reads, call,
+		    entry);
+		break;
+	case CALL_RUNNING:
+		call_detach(call, true);
+		event_active(http.pump, EV_TIMEOUT, 0);
+		break;
+	case CALL_FAILED:
+		TAILQ_REMOVE(&http.failed, call, entry);
+		break;
+	case CALL_FINISHED:
+		return; /* by its own done */
+	}
+	call_free(call);
+}
+
+/* Fail a call that was not sent; its caller is told from the event loop. */
+static void
+call_fail(struct http_call *call, const char *why)
+{
+	call->error = strdup(why);
+	if (call->error == NULL)
+		fatal("%s", __func__);
+	call->state = CALL_FAILED;
+	TAILQ_INSERT_TAIL(&http.failed, call, entry);
+	event_active(http.pump, EV_TIMEOUT, 0);
+}
+
+/* Start as many waiting requests as the window has room for, writes first. */
+static void
+pump_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_call *call;
+	bool launched;
+	int running;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	launched = false;
+	for (;;) {
+		call = TAILQ_FIRST(&http.writes);
+		if (call != NULL && http.nrunning < HTTP_WINDOW + HTTP_RESERVE)
+			TAILQ_REMOVE(&http.writes, call, entry);
+		else if ((call = TAILQ_FIRST(&http.reads)) != NULL &&
+		    http.nrunning < HTTP_WINDOW)
+			TAILQ_REMOVE(&http.reads, call, entry);
+		else
+			break;
+		call_launch(call);
+		launched = true;
+	}
+	while ((call = TAILQ_FIRST(&http.failed)) != NULL) {
+		TAILQ_REMOVE(&http.failed, call, entry);
+		call_finish(call, CURLE_FAILED_INIT);
+	}
+	if (launched) {
+		/* libcurl takes over the addresses now, so that no older ones
+		 * can come after newer ones. */
+		curl_multi_socket_action(http.multi, CURL_SOCKET_TIMEOUT, 0,
+		    &running);
+		http_finished();
+	}
+	if ((!TAILQ_EMPTY(&http.writes) || !TAILQ_EMPTY(&http.reads)) &&
+	    !evtimer_pending(http.late, NULL))
+		http_schedule(http.late, LATE_CHECK);
+}
+
+/* Fail the requests whose time went by while they waited for their turn. */
+static void
+late_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct calls *queue[] = { &http.writes, &http.reads };
+	struct http_call *call, *next;
+	int64_t now;
+	size_t i;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	now = http_now();
+	for (i = 0; i < 2; i++) {
+		for (call = TAILQ_FIRST(queue[i]); call != NULL; call = next) {
+			next = TAILQ_NEXT(call, entry);
+			if (now - call->started < call->timeout)
+				continue;
+			TAILQ_REMOVE(queue[i], call, entry);
+			call_fail(call, "timed out behind other requests");
+		}
+	}
+	event_active(http.pump, EV_TIMEOUT, 0);
+}
+
+/* Hand a waiting request to libcurl. */
+static void
+call_launch(struct http_call *call)
+{
+	struct slot *slot;
+	int64_t left;
+	CURLMcode rc;
+	CURL *easy;
+
+	call->launched = http_now();
+	left = (int64_t)call->timeout - (call->launched - call->started);
+	if (left <= 0) {
+		call_fail(call, "timed out behind other requests");
+		return;
+	}
+	slot = slot_get();
+	easy = slot->easy;
+	SETOPT(easy, CURLOPT_URL, call->url);
+	SETOPT(easy, CURLOPT_PRIVATE, call);
+	SETOPT(easy, CURLOPT_HTTPHEADER, call->headers->list);
+	SETOPT(easy, CURLOPT_TIMEOUT_MS, (long)left);
+	SETOPT(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_timeout);
+	SETOPT(easy, CURLOPT_RESOLVE,
+	    call->resolve != NULL && !call->resolve->loaded ?
+		call->resolve->list :
+		NULL);
+	call_method(call, easy);
+	rc = curl_multi_add_handle(http.multi, easy);
+	if (rc != CURLM_OK)
+		fatalx("%s: %s", __func__, curl_multi_strerror(rc));
+	call->slot = slot;
+	call->state = CALL_RUNNING;
+	TAILQ_INSERT_TAIL(&http.running, call, entry);
+	http.nrunning++;
+}
+
+static void
+call_method(const struct http_call *call, CURL *easy)
+{
+	if (call->method == HTTP_GET) {
+		SETOPT(easy, CURLOPT_CUSTOMREQUEST, NULL);
+		SETOPT(easy, CURLOPT_POSTFIELDS, NULL);
+		SETOPT(easy, CURLOPT_HTTPGET, 1L);
+		return;
+	}
+	SETOPT(easy, CURLOPT_POST, 1L);
+	SETOPT(easy, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");
+	SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+	switch (call->method) {
+	case HTTP_PUT:
+		SETOPT(easy, CURLOPT_CUSTOMREQUEST, "PUT");
+		break;
+	case HTTP_PATCH:
+		SETOPT(easy, CURLOPT_CUSTOMREQUEST, "PATCH");
+		break;
+	default:
+		SETOPT(easy, CURLOPT_CUSTOMREQUEST, NULL);
+		break;
+	}
+}
+
+/* Tell the caller how the call ended, and forget it. */
+static void
+call_finish(struct http_call *call, CURLcode rc)
+{
+	struct http_reply reply;
+	struct slot *slot;
+
+	memset(&reply, 0, sizeof(reply));
+	reply.body = "";
+	if (call->headers != NULL)
+		reply.bearer = call->headers->bearer;
+	slot = call->slot;
+	if (slot != NULL) {
+		call_reply(call, rc, &reply);
+		if (call->resolve != NULL)
+			call->resolve->loaded = true;
+		call->slot = NULL; /* the caller reads the body yet */
+		TAILQ_REMOVE(&http.running, call, entry);
+		http.nrunning--;
+		curl_multi_remove_handle(http.multi, slot->easy);
+	} else
+		strlcpy(reply.error, call->error, sizeof(reply.error));
+	reply.duration = (uint32_t)(http_now() - call->started);
+	call->state = CALL_FINISHED;
+	call->done(&reply, call->arg);
+	if (slot != NULL)
+		slot_release(slot);
+	call_free(call);
+}
+
+static void
+call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
+{
+	struct slot *slot = call->slot;
+	char *type;
+
+	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &reply->status);
+	if (rc != CURLE_OK) {
+		call_error(call, rc, reply);
+		return;
+	}
+	reply->answered = reply->sent = true;
+	if (slot->body != NULL) {
+		slot->body[slot->len] = '\0';
+		reply->body = slot->body;
+		reply->body_len = slot->len;
+	}
+	type = NULL;
+	curl_easy_getinfo(slot->easy, CURLINFO_CONTENT_TYPE, &type);
+	if (type != NULL)
+		strlcpy(reply->content_type, type, sizeof(reply->content_type));
+	strlcpy(reply->retry_after, slot->retry_after,
+	    sizeof(reply->retry_after));
+	strlcpy(reply->ratelimit, slot->ratelimit, sizeof(reply->ratelimit));
+}
+
+/* No whole answer came: say why, and whether the server may have acted. */
+static void
+call_error(struct http_call *call, CURLcode rc, struct http_reply *reply)
+{
+	char host[HOST_LEN], text[REASON_LEN - HOST_LEN - 2];
+	struct slot *slot = call->slot;
+	long sent;
+
+	sent = 0;
+	curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &sent);
+	reply->sent = sent > 0 || reply->status != 0;
+	reply->status = 0;
+	text_clean(slot->errbuf[0] != '\0' ? slot->errbuf :
+					     curl_easy_strerror(rc),
+	    text, sizeof(text));
+	if (slot->too_big)
+		snprintf(text, sizeof(text),
+		    "the answer is larger than %d bytes",
+		    slot->len > 0 ? HTTP_BODY_MAX : HTTP_HEADER_MAX);
+	if (url_host(call->url, host, sizeof(host), NULL) == -1)
+		host[0] = '\0';
+	snprintf(reply->error, sizeof(reply->error), "%s: %s", host, text);
+	if (rc == CURLE_OPERATION_TIMEDOUT)
+		retire_frozen(call);
+}
+
+/* Take a running call out of libcurl's hands before it has ended. */
+static void
+call_detach(struct http_call *call, bool cancelled)
+{
+	if (cancelled)
+		retire_frozen(call);
+	curl_multi_remove_handle(http.multi, call->slot->easy);
+	TAILQ_REMOVE(&http.running, call, entry);
+	http.nrunning--;
+	slot_release(call->slot);
+	call->slot = NULL;
+}
+
+/*
+ * Give up the connection if it fell silent under this call.  libcurl would go
+ * on using an HTTP/2 connection that does not answer any more; shut down, it
+ * is found dead and another one made.  A connection on which other answers
+ * arrived meanwhile is alive, and this request alone is slow.
+ */
+static void
+retire_frozen(const struct http_call *call)
+{
+	struct sock *sock;
+	curl_socket_t fd;
+	int64_t silent;
+
+	if (curl_easy_getinfo(call->slot->easy, CURLINFO_ACTIVESOCKET, &fd) !=
+		CURLE_OK ||
+	    fd == CURL_SOCKET_BAD)
+		return;
+	TAILQ_FOREACH(sock, &http.socks, entry) {
+		if (sock->fd == fd)
+			break;
+	}
+	if (sock == NULL)
+		return;
+	silent = http_now() - sock->heard;
+	if (silent >= FROZEN_MIN && silent >= (http_now() - call->launched) / 2)
+		shutdown(fd, SHUT_RDWR);
+}
+
+static void
+call_free(struct http_call *call)
+{
+	if (call->headers != NULL)
+		headers_release(call->headers);
+	if (call->resolve != NULL)
+		resolve_release(call->resolve);
+	freezero(call->body, call->body_len);
+	free(call->error);
+	free(call->url);
+	free(call);
+}
+
+/* The header lines for this token and content type, either of them NULL. */
+static struct headers *
+headers_get(const char *bearer, const char *content_type)
+{
+	struct headers *set;
+
+	if (content_type == NULL)
+		content_type = "";
+	TAILQ_FOREACH(set, &http.headers, entry) {
+		if (strcmp(set->content_type, content_type) == 0 &&
+		    (bearer == NULL) == (set->bearer == NULL) &&
+		    (bearer == NULL || strcmp(bearer, set->bearer) == 0)) {
+			set->refs++;
+			return (set);
+		}
+	}
+	set = calloc(1, sizeof(*set));
+	if (set == NULL)
+		fatal("%s", __func__);
+	set->refs = 1;
+	strlcpy(set->content_type, content_type, sizeof(set->content_type));
+	if (bearer != NULL) {
+		headers_append(set, "Authorization: Bearer ", bearer);
+		set->bearer = strrchr(set->list->data, ' ') + 1;
+	}
+	headers_append(set, "Accept: application/json", "");
+	/* An empty one is not sent, nor is what libcurl would put there. */
+	headers_append(set,
+	    content_type[0] != '\0' ? "Content-Type: " : "Content-Type:",
+	    set->content_type);
+	headers_append(set, "Expect:", "");
+	TAILQ_INSERT_HEAD(&http.headers, set, entry);
+	return (set);
+}
+
+static void
+headers_append(struct headers *set, const char *name, const char *value)
+{
+	struct curl_slist *list;
+	char *line;
+	int len;
+
+	len = asprintf(&line, "%s%s", name, value);
+	if (len == -1)
+		fatal("%s", __func__);
+	list = curl_slist_append(set->list, line);
+	if (list == NULL)
+		fatal("%s", __func__);
+	set->list = list;
+	freezero(line, (size_t)len);
+}
+
+static void
+headers_release(struct headers *set)
+{
+	struct curl_slist *line;
+
+	if (--set->refs > 0)
+		return;
+	TAILQ_REMOVE(&http.headers, set, entry);
+	for (line = set->list; line != NULL; line = line->next)
+		explicit_bzero(line->data, strlen(line->data));
+	curl_slist_free_all(set->list);
+	free(set);
+}
+
+/* Finish what libcurl has finished; there may be room for others then. */
+void
+http_finished(void)
+{
+	struct http_call *call;
+	CURLMsg *msg;
+	CURLcode rc;
+	bool any;
+	int left;
+
+	any = false;
+	while ((msg = curl_multi_info_read(http.multi, &left)) != NULL) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		rc = msg->data.result;
+		call = NULL;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
+		call_finish(call, rc);
+		any = true;
+	}
+	if (any && (!TAILQ_EMPTY(&http.writes) || !TAILQ_EMPTY(&http.reads)))
+		event_active(http.pump, EV_TIMEOUT, 0);
+}
+
+/* Have a timer go off in so many milliseconds. */
+void
+http_schedule(struct event *ev, long ms)
+{
+	struct timeval tv;
+
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = (ms % 1000) * 1000;
+	if (event_add(ev, &tv) == -1)
+		fatal("%s", __func__);
+}
+
+/* Milliseconds of the clock that is never set. */
+int64_t
+http_now(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
+		fatal("clock_gettime");
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}

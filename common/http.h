@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#ifndef MTGCPD_HTTP_H
+#define MTGCPD_HTTP_H
+
+#include <event2/event.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "confine.h"
+#include "proto.h"
+
+/*
+ * HTTPS on libevent and libcurl for the confined programs: many requests at
+ * once over few kept-alive connections, HTTP/2 where offered.  Names are never
+ * looked up here: http_address() says where a host is.
+ */
+
+#define HTTP_BODY_MAX	 (16 * 1024 * 1024)
+#define HTTP_HEADER_MAX	 (64 * 1024)
+#define HTTP_WINDOW	 100 /* requests in flight; the rest waits its turn */
+#define HTTP_RESERVE	 8   /* more of them, for writes alone */
+#define HTTP_CONNECTIONS 32  /* to one host; HTTP/2 needs one or two of them */
+
+enum http_method {
+	HTTP_GET,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_PATCH,
+};
+
+/* How a call ended, as the callers have to treat it.  One place maps status
+ * codes, curl's errors and the clouds' error bodies to it: outcome.c. */
+enum answer {
+	ANSWER_OK,
+	ANSWER_TRANSIENT, /* may be well next time */
+	ANSWER_PERMANENT, /* will not be well by itself */
+	ANSWER_TOKEN,	  /* 401: a new token is needed */
+};
+
+/* One request.  The strings are copied by http_start(). */
+struct http_request {
+	enum http_method method;
+	const char *url;
+	const char *bearer;	  /* NULL: no Authorization */
+	const char *content_type; /* NULL: no body */
+	const char *body;
+	size_t body_len;
+	uint32_t connect_timeout; /* milliseconds */
+	uint32_t timeout;	  /* milliseconds, connecting included */
+	bool write;		  /* goes before all waiting reads */
+};
+
+struct http_reply {
+	bool answered; /* a whole HTTP answer came */
+	bool sent;     /* the server may have received the request */
+	long status;
+	const char *body; /* NUL-terminated, for the call's duration */
+	size_t body_len;
+	char content_type[64];
+	char retry_after[64];	/* the header's text, or "" */
+	char ratelimit[64];	/* the same */
+	const char *bearer;	/* what the request carried, or NULL */
+	char error[REASON_LEN]; /* where not answered: what happened */
+	uint32_t duration;	/* milliseconds */
+};
+
+struct http_call;
+
+typedef void (*http_done)(const struct http_reply *, void *);
+
+/* http.c */
+void http_prepare(struct event_base *, const char *ca, size_t ca_len);
+int http_set_ca(const char *ca, size_t ca_len);
+void http_address(const struct msg_addresses *);
+struct http_call *http_start(const struct http_request *, http_done, void *);
+void http_cancel(struct http_call *);
+int64_t http_now(void);
+
+extern const struct syscall_rule http_rules[];
+extern const size_t http_nrules;
+
+/* outcome.c */
+enum answer outcome_google(const struct http_reply *, char *reason, size_t);
+enum answer outcome_cloudflare(const struct http_reply *, char *reason, size_t);
+enum answer outcome_token(const struct http_reply *, char *reason, size_t);
+
+#endif /* MTGCPD_HTTP_H */
