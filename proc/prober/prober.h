@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#ifndef MTGCPD_PROBER_H
+#define MTGCPD_PROBER_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcp.h"
+#include "proto.h"
+#include "verdict.h"
+
+#define PAGES_MAX      100
+#define GROUPS_AT_ONCE 100 /* getHealth calls of one region in flight */
+
+/* A set of texts. */
+struct names {
+	void *root; /* tsearch(3) */
+};
+
+/* What is looked at for one failover. */
+struct target {
+	bool present;
+	struct msg_conf_probe probe;
+	char (*service)[NAME_LEN]; /* sorted; none: all of the region */
+	size_t nservices;
+	char (*peer)[NAME_LEN];
+	size_t npeers;
+};
+
+struct config {
+	char compute[URL_LEN];
+	char token_uri[URL_LEN];
+	struct target *target;
+	size_t ntargets;
+};
+
+/* The state of an endpoint; the worst of its rows wins. */
+enum endpoint_state {
+	ENDPOINT_HEALTHY,
+	ENDPOINT_DRAINING,
+	ENDPOINT_UNKNOWN,
+	ENDPOINT_SICK,
+};
+
+/* What people are told of a sick endpoint. */
+struct sickness {
+	char endpoint[ENDPOINT_LEN];
+	char state[STATE_LEN];
+	char reason[128];
+};
+
+/* A row of an answer of getHealth. */
+struct row {
+	char *key; /* tells endpoints apart; NULL: nothing does */
+	struct sickness *sickness;
+	uint32_t group;
+	bool backup; /* of a failover group: the second pool */
+	enum endpoint_state state;
+};
+
+struct group {
+	char *link; /* NULL: it has none, so nobody can ask */
+	bool failover;
+	bool failed;
+};
+
+/* A backend service that can report, and what it reported. */
+struct service {
+	char name[NAME_LEN];
+	struct group *group; /* those to be asked */
+	size_t ngroups;
+	size_t drained; /* groups that get no traffic on purpose */
+	size_t pending; /* groups without an answer yet */
+	struct row *row;
+	size_t nrows;
+	size_t size;
+	size_t nsick; /* rows with a sickness */
+	/* the judgement */
+	enum verdict verdict;
+	bool empty;
+	struct pool count; /* of all pools */
+	char *reason;	   /* why it is unknown, or NULL */
+};
+
+/* The services of a region, as far as they are known. */
+struct services {
+	struct service **service;
+	size_t count;
+	size_t size;
+	struct names seen;
+	bool incomplete;
+	char error[REASON_LEN];
+};
+
+/* The sick endpoints of a region, for people. */
+struct sick_list {
+	struct msg_probe_endpoint *endpoint;
+	size_t count;
+};
+
+/* What was seen of a router. */
+struct router_result {
+	struct msg_probe_router router;
+	struct msg_probe_peer *peer;
+	size_t npeers;
+};
+
+/* nameset.c */
+bool names_add(struct names *, const char *);
+void names_clear(struct names *);
+int names_order(const void *, const void *);
+
+/* service.c */
+const char *services_check(const json_t *page);
+const char *services_decode(struct services *, const json_t *page,
+    const struct target *, const char *where);
+void services_missing(struct services *, const struct target *);
+void services_fail(struct services *, const char *why);
+void services_free(struct services *);
+
+/* endpoint.c */
+const char *health_check(const json_t *answer);
+void health_decode(struct service *, size_t group, const json_t *answer);
+void health_failed(struct service *, size_t group, const char *why);
+void service_judge(struct service *, uint32_t percent, struct sick_list *);
+
+/* bgp.c */
+const char *router_check(const json_t *config, const char *name);
+const char *status_check(const json_t *status);
+void router_judge(const json_t *config, const json_t *status,
+    const struct target *, enum side, struct router_result *);
+
+struct cycle;
+
+/* region.c */
+struct region {
+	struct services services;
+	struct names pages;
+	unsigned int npages;
+	bool listing;
+	size_t service; /* the next group to ask */
+	size_t group;
+	size_t running;
+	struct sick_list sick;
+	int64_t ended;
+};
+
+void region_start(struct cycle *, enum side);
+void region_page(struct cycle *, enum side, const json_t *, const char *why);
+void region_health(struct cycle *, enum side, struct service *, size_t group,
+    const json_t *, const char *why);
+void region_send(struct cycle *, enum side);
+void region_free(struct region *);
+
+/* routers.c */
+struct router {
+	json_t *config;
+	json_t *status;
+	unsigned int pending;
+	struct router_result result;
+	int64_t ended;
+	char error[REASON_LEN];
+};
+
+void router_start(struct cycle *, enum side);
+void router_answer(struct cycle *, enum side, bool status, json_t *,
+    const char *why);
+void router_send(struct cycle *, enum side);
+void router_free(struct router *);
+
+/* probe.c */
+enum call_kind {
+	CALL_LIST,
+	CALL_HEALTH,
+	CALL_ROUTER,
+	CALL_STATUS,
+};
+
+struct call;
+TAILQ_HEAD(probe_calls, call);
+
+/* One look at both sides of a failover. */
+struct cycle {
+	TAILQ_ENTRY(cycle) entry;
+	uint32_t id; /* of the failover */
+	uint64_t number;
+	char corr[CORR_LEN];
+	const struct target *target;
+	const char *compute; /* base URL */
+	int64_t started;
+	int64_t deadline;
+	struct event *timer;
+	bool waiting; /* for a token */
+	bool ending;  /* no new calls */
+	struct probe_calls calls;
+	uint32_t ncalls;
+	uint32_t nfailed;
+	struct region region[SIDES];
+	struct router router[SIDES];
+};
+
+void cycle_init(struct event_base *);
+void cycle_start(const struct config *, uint32_t id, const struct msg_probe *);
+void cycles_end(void);
+void cycle_call(struct cycle *, enum side, enum call_kind, struct service *,
+    size_t group, char *url);
+void cycle_lost_call(struct cycle *);
+
+#endif /* MTGCPD_PROBER_H */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "child.h"
+#include "http.h"
+#include "log.h"
+#include "prober.h"
+
+/*
+ * The backend services of a region in a cycle: the list, page after page, and
+ * meanwhile the health of every group of those that are known.
+ */
+
+/* Only what is looked at: the answers are large otherwise. */
+#define LIST_FIELDS                                                            \
+	"items(name,healthChecks,backends(group,capacityScaler,failover)),"    \
+	"nextPageToken,warning(code,message)"
+#define HEALTH_FIELDS                                                          \
+	"healthStatus(healthState,ipv6HealthState,instance,ipAddress,"         \
+	"ipv6Address,port,forwardingRule)"
+
+static void ask_page(struct cycle *, enum side, const char *);
+static void ask_groups(struct cycle *, enum side);
+static bool next_group(struct region *);
+static void judge(struct cycle *, enum side, struct service *);
+static void give_up(struct cycle *, enum side);
+static void region_check_end(struct region *);
+
+void
+region_start(struct cycle *cycle, enum side side)
+{
+	struct region *region = &cycle->region[side];
+
+	region->listing = true;
+	ask_page(cycle, side, NULL);
+}
+
+/* regionBackendServices.list: all parameters stay the same but the token. */
+static void
+ask_page(struct cycle *cycle, enum side side, const char *token)
+{
+	const struct msg_conf_probe *probe = &cycle->target->probe;
+	char *escaped, *url;
+
+	escaped = token != NULL ? url_escape(token) : NULL;
+	url = url_join(cycle->compute,
+	    "/projects/%s/regions/%s/backendServices?maxResults=500"
+	    "&prettyPrint=false&fields=" LIST_FIELDS "%s%s",
+	    probe->project, probe->region[side],
+	    escaped != NULL ? "&pageToken=" : "",
+	    escaped != NULL ? escaped : "");
+	free(escaped);
+	cycle_call(cycle, side, CALL_LIST, NULL, 0, url);
+}
+
+/* A page of the list came; or, page being NULL, why it did not. */
+void
+region_page(struct cycle *cycle, enum side side, const json_t *page,
+    const char *why)
+{
+	struct region *region = &cycle->region[side];
+	struct services *services = &region->services;
+	char text[REASON_LEN + 64], where[REASON_LEN];
+	const char *token;
+	size_t i;
+
+	token = NULL;
+	if (page == NULL) {
+		snprintf(text, sizeof(text), "list of backend services: %s",
+		    why);
+		services_fail(services, text);
+	} else {
+		snprintf(where, sizeof(where), "%s/%s",
+		    cycle->target->probe.project,
+		    cycle->target->probe.region[side]);
+		i = services->count;
+		token = services_decode(services, page, cycle->target, where);
+		for (; i < services->count; i++) {
+			if (services->service[i]->pending == 0)
+				judge(cycle, side, services->service[i]);
+		}
+		if (token == NULL)
+			services_missing(services, cycle->target);
+	}
+	if (token != NULL && ++region->npages >= PAGES_MAX) {
+		services_fail(services, "the list has too many pages");
+		token = NULL;
+	}
+	if (token != NULL && !names_add(&region->pages, token)) {
+		services_fail(services, "the list repeats a page");
+		token = NULL;
+	}
+	if (token == NULL)
+		region->listing = false;
+	else if (cycle->ending)
+		services_fail(services, "the list is not whole");
+	else
+		ask_page(cycle, side, token);
+	ask_groups(cycle, side);
+	region_check_end(region);
+}
+
+/* The health of a group came; or, answer being NULL, why it did not. */
+void
+region_health(struct cycle *cycle, enum side side, struct service *service,
+    size_t group, const json_t *answer, const char *why)
+{
+	struct region *region = &cycle->region[side];
+
+	region->running--;
+	if (answer != NULL)
+		health_decode(service, group, answer);
+	else
+		health_failed(service, group, why);
+	if (service->pending == 0)
+		judge(cycle, side, service);
+	ask_groups(cycle, side);
+	region_check_end(region);
+}
+
+/* Ask for the health of further groups, as many as may be under way. */
+static void
+ask_groups(struct cycle *cycle, enum side side)
+{
+	const struct msg_conf_probe *probe = &cycle->target->probe;
+	struct region *region = &cycle->region[side];
+	struct service *service;
+	char *url;
+
+	while (!cycle->ending && region->running < GROUPS_AT_ONCE &&
+	    next_group(region)) {
+		service = region->services.service[region->service];
+		url = url_join(cycle->compute,
+		    "/projects/%s/regions/%s/backendServices/%s/getHealth"
+		    "?prettyPrint=false&fields=" HEALTH_FIELDS,
+		    probe->project, probe->region[side], service->name);
+		region->running++;
+		cycle_call(cycle, side, CALL_HEALTH, service, region->group++,
+		    url);
+	}
+}
+
+/* Go on to the next group that can be asked; false: there is none yet. */
+static bool
+next_group(struct region *region)
+{
+	struct service *service;
+
+	while (region->service < region->services.count) {
+		service = region->services.service[region->service];
+		while (region->group < service->ngroups) {
+			if (!service->group[region->group].failed)
+				return (true);
+			region->group++;
+		}
+		region->service++;
+		region->group = 0;
+	}
+	return (false);
+}
+
+static void
+judge(struct cycle *cycle, enum side side, struct service *service)
+{
+	service_judge(service, cycle->target->probe.require_percent,
+	    &cycle->region[side].sick);
+}
+
+static void
+region_check_end(struct region *region)
+{
+	if (!region->listing && region->running == 0 && !next_group(region))
+		region->ended = http_now();
+}
+
+/* The cycle is over: what was not asked will not be. */
+static void
+give_up(struct cycle *cycle, enum side side)
+{
+	struct region *region = &cycle->region[side];
+	struct service *service;
+
+	while (next_group(region)) {
+		service = region->services.service[region->service];
+		health_failed(service, region->group,
+		    "there was no time to ask");
+		cycle_lost_call(cycle);
+		if (service->pending == 0)
+			judge(cycle, side, service);
+	}
+	if (region->ended == 0)
+		region->ended = http_now();
+}
+
+/* Report a region: its services, the sick endpoints, and the end. */
+void
+region_send(struct cycle *cycle, enum side side)
+{
+	struct region *region = &cycle->region[side];
+	struct msg_probe_service msg;
+	struct msg_probe_region end;
+	const struct service *service;
+	size_t i;
+
+	give_up(cycle, side);
+	for (i = 0; i < region->services.count; i++) {
+		service = region->services.service[i];
+		memset(&msg, 0, sizeof(msg));
+		msg.cycle = cycle->number;
+		msg.side = side;
+		msg.verdict = service->verdict;
+		msg.empty = service->empty;
+		msg.healthy = service->count.healthy;
+		msg.sick = service->count.sick;
+		msg.unknown = service->count.unknown;
+		strlcpy(msg.name, service->name, sizeof(msg.name));
+		if (service->reason != NULL)
+			strlcpy(msg.reason, service->reason,
+			    sizeof(msg.reason));
+		child_send(IMSG_PROBE_SERVICE, cycle->id, &msg, sizeof(msg));
+	}
+	for (i = 0; i < region->sick.count; i++) {
+		region->sick.endpoint[i].cycle = cycle->number;
+		region->sick.endpoint[i].side = side;
+		child_send(IMSG_PROBE_ENDPOINT, cycle->id,
+		    &region->sick.endpoint[i],
+		    sizeof(region->sick.endpoint[i]));
+	}
+	memset(&end, 0, sizeof(end));
+	end.cycle = cycle->number;
+	end.side = side;
+	end.complete = !region->services.incomplete;
+	end.services = (uint32_t)region->services.count;
+	end.duration = (uint32_t)(region->ended - cycle->started);
+	strlcpy(end.error, region->services.error, sizeof(end.error));
+	child_send(IMSG_PROBE_REGION, cycle->id, &end, sizeof(end));
+}
+
+void
+region_free(struct region *region)
+{
+	services_free(&region->services);
+	names_clear(&region->pages);
+	free(region->sick.endpoint);
+}
