@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actuator.h"
+#include "child.h"
+#include "log.h"
+#include "token.h"
+
+/*
+ * The actuator: holds the tokens that can write, and the list of what it may
+ * write.  Whatever else the parent asks for is refused.
+ */
+
+#define ACTS_MAX     100000
+#define ACCOUNTS_MAX 10000
+#define CA_MAX	     (4 * 1024 * 1024)
+
+struct event_base *base;
+
+static struct config *running; /* NULL: none has come yet */
+static struct config *staged;  /* between BEGIN and COMMIT */
+static bool stopping;
+static char *ca; /* a bundle that is coming in */
+static size_t ca_len;
+
+/* The configuration that new plans begin with. */
+struct config *
+config_current(void)
+{
+	return (running);
+}
+
+/* The parent has asked us to come to an end. */
+bool
+actuator_stopping(void)
+{
+	return (stopping);
+}
+
+/* Let go of a configuration; the last one to do so frees it. */
+void
+config_release(struct config *config)
+{
+	size_t i;
+
+	if (config == NULL || --config->refs > 0)
+		return;
+	for (i = 0; i < config->nacts; i++)
+		free(config->act[i].peer);
+	for (i = 0; i < config->naccounts; i++)
+		if (config->account[i].token != NULL)
+			freezero(config->account[i].token,
+			    strlen(config->account[i].token));
+	free(config->act);
+	free(config->account);
+	free(config);
+}
+
+static void
+conf_begin(void)
+{
+	config_release(staged);
+	staged = calloc(1, sizeof(*staged));
+	if (staged == NULL)
+		fatal("configuration");
+	staged->refs = 1;
+}
+
+static void
+need_staged(const struct imsg *imsg)
+{
+	if (staged == NULL)
+		fatalx("the parent sent %s outside of a configuration",
+		    proto_name(imsg->hdr.type));
+}
+
+static struct act *
+conf_get_act(uint32_t index)
+{
+	struct act *bigger;
+
+	if (index >= ACTS_MAX)
+		fatalx("failover %u", index);
+	if (index >= staged->nacts) {
+		bigger = recallocarray(staged->act, staged->nacts, index + 1,
+		    sizeof(*bigger));
+		if (bigger == NULL)
+			fatal("configuration");
+		staged->act = bigger;
+		staged->nacts = index + 1;
+	}
+	return (&staged->act[index]);
+}
+
+static void
+conf_peer(const struct imsg *imsg)
+{
+	struct act *act = conf_get_act(imsg->hdr.id);
+	char(*bigger)[NAME_LEN];
+	struct msg_name msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	bigger = reallocarray(act->peer, act->npeers + 1, sizeof(*bigger));
+	if (bigger == NULL)
+		fatal("configuration");
+	act->peer = bigger;
+	strlcpy(act->peer[act->npeers++], msg.name, NAME_LEN);
+}
+
+static void
+conf_account(const struct imsg *imsg)
+{
+	struct account *bigger;
+	struct msg_name msg;
+	uint32_t index = imsg->hdr.id;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (index >= ACCOUNTS_MAX)
+		fatalx("account %u", index);
+	if (index >= staged->naccounts) {
+		bigger = recallocarray(staged->account, staged->naccounts,
+		    index + 1, sizeof(*bigger));
+		if (bigger == NULL)
+			fatal("configuration");
+		staged->account = bigger;
+		staged->naccounts = index + 1;
+	}
+	strlcpy(staged->account[index].id, msg.name, NAME_LEN);
+}
+
+/* The token of an account: a line of printable text, its end left out. */
+static void
+conf_cf_token(const struct imsg *imsg)
+{
+	struct config *config = staged != NULL ? staged : running;
+	const char *text = imsg->data;
+	size_t i, len = imsg->len;
+	struct account *account;
+
+	if (config == NULL || imsg->hdr.id >= config->naccounts)
+		fatalx("a token for unknown account %u", imsg->hdr.id);
+	account = &config->account[imsg->hdr.id];
+	while (len > 0 && isspace((unsigned char)text[len - 1]))
+		len--;
+	for (i = 0; i < len; i++)
+		if (!isgraph((unsigned char)text[i]))
+			break;
+	if (len == 0 || i < len) {
+		log_errorx("account %s: the file has no token in it",
+		    account->id);
+		return;
+	}
+	if (account->token != NULL)
+		freezero(account->token, strlen(account->token));
+	account->token = strndup(text, len);
+	if (account->token == NULL)
+		fatal("token");
+	if (config == running)
+		plans_new_token(imsg->hdr.id);
+}
+
+static void
+conf_url(const struct imsg *imsg)
+{
+	struct msg_endpoint msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	strlcpy(staged->url[msg.api], msg.url, URL_LEN);
+}
+
+static void
+conf_token_uri(const struct imsg *imsg)
+{
+	struct msg_token_uri msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	strlcpy(staged->token_uri, msg.url, URL_LEN);
+}
+
+static void
+conf_act(const struct imsg *imsg)
+{
+	struct act *act = conf_get_act(imsg->hdr.id);
+
+	imsg_get_data(imsg, &act->conf, sizeof(act->conf));
+	act->present = true;
+}
+
+/* Plans that run keep the configuration that they began with. */
+static void
+conf_commit(void)
+{
+	size_t i;
+
+	for (i = 0; i < staged->nacts; i++)
+		if (staged->act[i].present &&
+		    staged->act[i].conf.account >= staged->naccounts)
+			fatalx("failover %zu has no account", i);
+	config_release(running);
+	running = staged;
+	staged = NULL;
+	token_uri(running->token_uri);
+}
+
+static void
+take_plan(const struct imsg *imsg)
+{
+	struct msg_plan plan;
+	uint32_t id = imsg->hdr.id;
+
+	imsg_get_data(imsg, &plan, sizeof(plan));
+	if (running == NULL || id >= running->nacts ||
+	    !running->act[id].present)
+		plan_refuse(id, &plan, "the failover is not known here");
+	else if (stopping)
+		plan_refuse(id, &plan, "stopping");
+	else
+		plan_start(id, &plan);
+}
+
+static void
+take_permit(const struct imsg *imsg)
+{
+	struct msg_permit permit;
+
+	imsg_get_data(imsg, &permit, sizeof(permit));
+	if (running != NULL && imsg->hdr.id < running->nacts)
+		plan_permit(imsg->hdr.id, &permit);
+}
+
+static void
+take_addresses(const struct imsg *imsg)
+{
+	struct msg_addresses msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	http_address(&msg);
+	token_retry();
+}
+
+static void
+ca_chunk(const struct imsg *imsg)
+{
+	char *bigger;
+
+	if (imsg->len > CA_MAX - ca_len)
+		fatalx("the CA bundle is too large");
+	bigger = realloc(ca, ca_len + imsg->len);
+	if (bigger == NULL)
+		fatal("the CA bundle");
+	memcpy(bigger + ca_len, imsg->data, imsg->len);
+	ca = bigger;
+	ca_len += imsg->len;
+}
+
+static void
+ca_end(void)
+{
+	if (http_set_ca(ca, ca_len) == -1)
+		log_errorx("the CA bundle has no certificate; the old one "
+			   "stays in use");
+	free(ca);
+	ca = NULL;
+	ca_len = 0;
+}
+
+/* A message that belongs into a configuration. */
+static void
+dispatch_conf(const struct imsg *imsg)
+{
+	need_staged(imsg);
+	switch (imsg->hdr.type) {
+	case IMSG_CONF_ENDPOINT:
+		conf_url(imsg);
+		break;
+	case IMSG_CONF_TOKEN_URI:
+		conf_token_uri(imsg);
+		break;
+	case IMSG_CONF_PEER:
+		conf_peer(imsg);
+		break;
+	case IMSG_CONF_ACCOUNT:
+		conf_account(imsg);
+		break;
+	case IMSG_CONF_ACT:
+		conf_act(imsg);
+		break;
+	case IMSG_CONF_COMMIT:
+		conf_commit();
+		break;
+	default:
+		fatalx("the parent sent %s", proto_name(imsg->hdr.type));
+	}
+}
+
+static void
+dispatch(const struct imsg *imsg, void *arg __unused)
+{
+	switch (imsg->hdr.type) {
+	case IMSG_ADDRESSES:
+		take_addresses(imsg);
+		break;
+	case IMSG_ASSERTION:
+		token_assertion(imsg);
+		break;
+	case IMSG_ASSERT_FAILED:
+		token_assert_failed(imsg);
+		break;
+	case IMSG_CA_CHUNK:
+		ca_chunk(imsg);
+		break;
+	case IMSG_CA_END:
+		ca_end();
+		break;
+	case IMSG_CONF_BEGIN:
+		conf_begin();
+		break;
+	case IMSG_CONF_CF_TOKEN:
+		conf_cf_token(imsg);
+		break;
+	case IMSG_PLAN:
+		take_plan(imsg);
+		break;
+	case IMSG_PLAN_PERMIT:
+		take_permit(imsg);
+		break;
+	case IMSG_STOP:
+		stopping = true;
+		plans_stop();
+		break;
+	default:
+		dispatch_conf(imsg);
+	}
+}
+
+static void
+prepare(struct event_base *loop, const struct child_setup *setup)
+{
+	base = loop;
+	json_object_seed(0);
+	http_prepare(base, setup->ca, setup->ca_len);
+	token_init(base);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct child_program program = {
+		.role = ROLE_ACTUATOR,
+		.prepare = prepare,
+		.rules = http_rules,
+		.nrules = http_nrules,
+		.handler = dispatch,
+	};
+
+	return (child_main(&program, argc, argv));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#ifndef MTGCPD_ACTUATOR_H
+#define MTGCPD_ACTUATOR_H
+
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gcp.h"
+#include "http.h"
+#include "merge.h"
+#include "proto.h"
+
+/* An account at Cloudflare. */
+struct account {
+	char id[NAME_LEN];
+	char *token; /* wiped when it is replaced */
+};
+
+/* What may be touched for one failover, and nothing else. */
+struct act {
+	bool present;
+	struct msg_conf_act conf;
+	char (*peer)[NAME_LEN]; /* named peers; NULL: the router's own level */
+	size_t npeers;
+};
+
+/* A configuration; a job keeps the one that it began with. */
+struct config {
+	unsigned int refs;
+	char url[API_MAX][URL_LEN];
+	char token_uri[URL_LEN];
+	struct act *act; /* by failover */
+	size_t nacts;
+	struct account *account; /* by index */
+	size_t naccounts;
+};
+
+struct job;
+
+/* The end of a call: json is the answer where it is ANSWER_OK, and valid until
+ * the callback returns; else reason says what happened. */
+struct answered {
+	enum answer answer;
+	const json_t *json;
+	bool sent; /* the server may have done what was asked */
+	bool answered;
+	long status;
+	char reason[REASON_LEN];
+};
+
+typedef void (*call_cb)(struct job *, const struct answered *);
+typedef void (*job_cb)(struct job *);
+
+/* The call that a job is making; it makes one at a time. */
+struct call {
+	enum api api;
+	enum http_method method;
+	char *url;
+	char *body;    /* NULL: none */
+	bool repeated; /* with a new token */
+	bool waiting;  /* for a token */
+	uint32_t timeout;
+	struct http_call *http;
+	call_cb cb;
+};
+
+/* What a step has found and done for one prefix. */
+struct prefix_result {
+	bool looked;  /* compared with the router */
+	bool changed; /* had to be written */
+	bool reported;
+	enum verdict effect;
+};
+
+/* A plan that is being carried out. */
+struct job {
+	struct config *config;
+	const struct act *act;
+	uint32_t failover;
+	struct msg_plan plan;
+	bool held;	 /* may not begin another step */
+	bool superseded; /* a newer plan waits */
+	bool paused;	 /* between two steps, for one of these reasons */
+	size_t step;
+	int64_t started; /* http_now() */
+	int64_t step_started;
+	int64_t deadline; /* of the step */
+	uint32_t changed; /* writes */
+	bool skipped;	  /* passive: there would have been some */
+	struct call call;
+	struct event *timer;
+	job_cb timer_cb;
+	struct lock *lock;	     /* held, or waited for */
+	TAILQ_ENTRY(job) lock_entry; /* in the lock's queue */
+	job_cb lock_cb;
+
+	/* The router. */
+	struct router_targets targets;
+	struct wanted wanted; /* of the step */
+	json_t *router;	      /* as read last */
+	json_t *patch;
+	int rounds;
+	int repeats;
+	uint32_t wait; /* milliseconds, of the next poll */
+	struct prefix_result prefix[PREFIXES];
+	char request_id[ID_LEN];
+	char operation[ID_LEN];
+	int32_t http_status;
+	char before[RANGES_LEN];
+	char after[RANGES_LEN];
+
+	/* Cloudflare. */
+	json_t *ours;
+	json_t *differing;
+	size_t put; /* of those that differ, so many have been sent */
+	bool puts_repeated;
+	bool steered; /* routes were written */
+	struct msg_plan_routes routes;
+};
+
+/* actuator.c */
+extern struct event_base *base;
+struct config *config_current(void);
+void config_release(struct config *);
+bool actuator_stopping(void);
+
+/* call.c */
+void call_start(struct job *, enum api, enum http_method, char *url, char *body,
+    uint32_t timeout, call_cb);
+void call_abort(struct job *);
+void call_new_token(struct job *);
+
+/* lock.c */
+void lock_take(struct job *, const char *key, job_cb);
+void lock_release(struct job *);
+
+/* job.c */
+void plan_start(uint32_t failover, const struct msg_plan *);
+void plan_permit(uint32_t failover, const struct msg_permit *);
+void plan_refuse(uint32_t failover, const struct msg_plan *, const char *why);
+void plans_new_token(uint32_t account);
+void plans_stop(void);
+void job_step_done(struct job *);
+void job_fail(struct job *, const char *step, const char *why);
+void job_timer(struct job *, int64_t ms, job_cb);
+void plan_report_prefix(struct job *, enum which, enum outcome,
+    const char *error);
+
+/* router.c */
+void router_write(struct job *, const enum advert advert[PREFIXES]);
+void router_look(struct job *, const enum advert advert[PREFIXES]);
+void router_effect(struct job *, const enum advert advert[PREFIXES]);
+
+/* routes.c */
+void routes_write(struct job *);
+
+#endif /* MTGCPD_ACTUATOR_H */

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "actuator.h"
+#include "child.h"
+#include "log.h"
+
+/*
+ * A plan, step by step.  Where the routes are to get the normal priority, the
+ * router comes first, until the peers have been told; where they are to get
+ * the failed one, what is missing is announced, then Cloudflare is written,
+ * and what is to be withdrawn goes last, after the traffic has drained.  A
+ * step that fails stops the rest.
+ */
+
+static void step_router(struct job *);
+static void step_advertise(struct job *);
+static void step_effect(struct job *);
+static void step_routes(struct job *);
+static void step_look(struct job *);
+static void step_drain(struct job *);
+static void step_withdraw(struct job *);
+
+static const job_cb to_priority[] = { step_router, step_effect, step_routes,
+	NULL };
+static const job_cb to_failed[] = { step_advertise, step_routes, step_look,
+	step_drain, step_withdraw, step_effect, NULL };
+
+/* A failover: the plan that runs, and the one that will replace it. */
+struct slot {
+	struct job *job;
+	bool waits;
+	struct msg_plan next;
+	bool steered_failed; /* seen with the failed priority */
+	int64_t steered_at;
+};
+
+static struct slot *slots;
+static size_t nslots;
+
+static void job_next(struct job *);
+
+static struct slot *
+slot_get(uint32_t failover)
+{
+	struct slot *bigger;
+
+	if (failover >= nslots) {
+		bigger = recallocarray(slots, nslots, failover + 1,
+		    sizeof(*slots));
+		if (bigger == NULL)
+			fatal("slots");
+		slots = bigger;
+		nslots = failover + 1;
+	}
+	return (&slots[failover]);
+}
+
+static const job_cb *
+job_steps(const struct job *job)
+{
+	return (job->plan.cloudflare == STEER_FAILED ? to_failed : to_priority);
+}
+
+static void
+on_timer(evutil_socket_t fd __unused, short what __unused, void *arg)
+{
+	struct job *job = arg;
+
+	log_setcorr(job->plan.corr);
+	job->timer_cb(job);
+	log_setcorr("");
+}
+
+/* Call cb in so many milliseconds; a job has one timer. */
+void
+job_timer(struct job *job, int64_t ms, job_cb cb)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	job->timer_cb = cb;
+	if (evtimer_add(job->timer, &tv) == -1)
+		fatalx("evtimer_add");
+}
+
+static void
+send_done(uint32_t failover, const struct msg_plan *plan,
+    enum plan_status status, const struct job *job, const char *step,
+    const char *error)
+{
+	struct msg_plan_done msg;
+
+	memset(&msg, 0, sizeof(msg));
+	msg.plan = plan->plan;
+	msg.status = status;
+	if (job != NULL) {
+		msg.changed = job->changed;
+		msg.duration = (uint32_t)(http_now() - job->started);
+	}
+	strlcpy(msg.step, step, sizeof(msg.step));
+	strlcpy(msg.error, error, sizeof(msg.error));
+	child_send(IMSG_PLAN_DONE, failover, &msg, sizeof(msg));
+}
+
+/* Refuse a plan that is outside of what we may do. */
+void
+plan_refuse(uint32_t failover, const struct msg_plan *plan, const char *why)
+{
+	log_errorx("refused a plan: %s", why);
+	send_done(failover, plan, PLAN_REFUSED, NULL, "allow-list", why);
+}
+
+/* Tell what became of one prefix, once. */
+void
+plan_report_prefix(struct job *job, enum which which, enum outcome result,
+    const char *error)
+{
+	struct msg_plan_advert msg;
+
+	if (job->prefix[which].reported)
+		return;
+	job->prefix[which].reported = true;
+	memset(&msg, 0, sizeof(msg));
+	msg.plan = job->plan.plan;
+	msg.which = which;
+	msg.advertise = job->plan.prefix[which] == ADVERT_ADVERTISE;
+	msg.result = result;
+	msg.effect = result == RESULT_SKIPPED ? V_UNKNOWN :
+						job->prefix[which].effect;
+	msg.duration = (uint32_t)(http_now() - job->started);
+	if (job->prefix[which].changed && !job->act->conf.passive) {
+		msg.http_status = job->http_status;
+		strlcpy(msg.operation_id, job->operation,
+		    sizeof(msg.operation_id));
+		strlcpy(msg.request_id, job->request_id,
+		    sizeof(msg.request_id));
+	}
+	strlcpy(msg.ranges_before, job->before, sizeof(msg.ranges_before));
+	strlcpy(msg.ranges_after,
+	    job->after[0] == '\0' ? job->before : job->after,
+	    sizeof(msg.ranges_after));
+	strlcpy(msg.error, error, sizeof(msg.error));
+	if (result == RESULT_SKIPPED)
+		strlcpy(msg.why, "passive", sizeof(msg.why));
+	child_send(IMSG_PLAN_ADVERT, job->failover, &msg, sizeof(msg));
+}
+
+/* Tell of the prefixes that have been looked at and not been told of yet. */
+static void
+report_prefixes(struct job *job)
+{
+	enum outcome result;
+	int p;
+
+	for (p = 0; p < PREFIXES; p++) {
+		if (job->plan.prefix[p] == ADVERT_KEEP ||
+		    !job->prefix[p].looked)
+			continue;
+		result = !job->prefix[p].changed ? RESULT_NO_CHANGE :
+		    job->act->conf.passive	 ? RESULT_SKIPPED :
+						   RESULT_SUCCESS;
+		plan_report_prefix(job, (enum which)p, result, "");
+	}
+}
+
+static void
+job_end(struct job *job, enum plan_status status, const char *step,
+    const char *error)
+{
+	struct slot *slot = slot_get(job->failover);
+	uint32_t failover = job->failover;
+
+	if (status == PLAN_DONE || status == PLAN_SKIPPED)
+		report_prefixes(job);
+	send_done(failover, &job->plan, status, job, step, error);
+	lock_release(job);
+	call_abort(job);
+	event_free(job->timer);
+	json_decref(job->router);
+	json_decref(job->patch);
+	json_decref(job->ours);
+	json_decref(job->differing);
+	config_release(job->config);
+	free(job);
+	slot->job = NULL;
+	log_setcorr("");
+	if (actuator_stopping())
+		plans_stop();
+	else if (slot->waits) {
+		slot->waits = false;
+		plan_start(failover, &slot->next);
+	}
+}
+
+/* The step has failed: nothing after it is done. */
+void
+job_fail(struct job *job, const char *step, const char *why)
+{
+	job_end(job, PLAN_FAILED, step, why);
+}
+
+/* The step is done: on to the next. */
+void
+job_step_done(struct job *job)
+{
+	job->step++;
+	job_next(job);
+}
+
+static void
+job_next(struct job *job)
+{
+	const job_cb *steps = job_steps(job);
+
+	if (steps[job->step] == NULL) {
+		job_end(job, job->skipped ? PLAN_SKIPPED : PLAN_DONE, "", "");
+		return;
+	}
+	if (job->superseded) {
+		job_end(job, PLAN_SUPERSEDED, "", "");
+		return;
+	}
+	job->paused = job->held || actuator_stopping();
+	if (job->paused)
+		return;
+	job->step_started = http_now();
+	steps[job->step](job);
+}
+
+/* One kind of advertisement of the plan, the other kept as it is; or both. */
+static void
+only(const struct job *job, enum advert one, enum advert other,
+    enum advert advert[PREFIXES])
+{
+	int p;
+
+	for (p = 0; p < PREFIXES; p++)
+		advert[p] = job->plan.prefix[p] == (int32_t)one ||
+			job->plan.prefix[p] == (int32_t)other ?
+		    (enum advert)job->plan.prefix[p] :
+		    ADVERT_KEEP;
+}
+
+static bool
+nothing(const enum advert advert[PREFIXES])
+{
+	return (
+	    advert[PRIMARY] == ADVERT_KEEP && advert[SECONDARY] == ADVERT_KEEP);
+}
+
+static void
+step_router(struct job *job)
+{
+	enum advert advert[PREFIXES];
+
+	only(job, ADVERT_ADVERTISE, ADVERT_WITHDRAW, advert);
+	if (nothing(advert))
+		job_step_done(job);
+	else
+		router_write(job, advert);
+}
+
+static void
+step_advertise(struct job *job)
+{
+	enum advert advert[PREFIXES];
+
+	only(job, ADVERT_ADVERTISE, ADVERT_ADVERTISE, advert);
+	if (nothing(advert))
+		job_step_done(job);
+	else
+		router_write(job, advert);
+}
+
+static void
+step_effect(struct job *job)
+{
+	enum advert advert[PREFIXES];
+
+	only(job, ADVERT_ADVERTISE, ADVERT_WITHDRAW, advert);
+	if (nothing(advert) || job->act->conf.passive)
+		job_step_done(job);
+	else
+		router_effect(job, advert);
+}
+
+static void
+step_routes(struct job *job)
+{
+	if (job->plan.cloudflare == STEER_KEEP)
+		job_step_done(job);
+	else
+		routes_write(job);
+}
+
+/* Is there anything to withdraw?  If not, nothing has to drain. */
+static void
+step_look(struct job *job)
+{
+	struct slot *slot = slot_get(job->failover);
+	enum advert advert[PREFIXES];
+
+	if (job->steered || !slot->steered_failed) {
+		slot->steered_failed = true;
+		slot->steered_at = http_now();
+	}
+	only(job, ADVERT_WITHDRAW, ADVERT_WITHDRAW, advert);
+	if (nothing(advert))
+		job_step_done(job);
+	else
+		router_look(job, advert);
+}
+
+static bool
+withdraws(const struct job *job)
+{
+	int p;
+
+	for (p = 0; p < PREFIXES; p++)
+		if (job->plan.prefix[p] == ADVERT_WITHDRAW &&
+		    job->prefix[p].changed)
+			return (true);
+	return (false);
+}
+
+/* The traffic that was on its way when the routes changed still arrives. */
+static void
+step_drain(struct job *job)
+{
+	const struct slot *slot = slot_get(job->failover);
+	int64_t left = slot->steered_at + job->act->conf.drain - http_now();
+
+	if (left <= 0 || !withdraws(job) || job->act->conf.passive)
+		job_step_done(job);
+	else
+		job_timer(job, left, job_step_done);
+}
+
+static void
+step_withdraw(struct job *job)
+{
+	enum advert advert[PREFIXES];
+
+	only(job, ADVERT_WITHDRAW, ADVERT_WITHDRAW, advert);
+	if (!withdraws(job))
+		job_step_done(job);
+	else
+		router_write(job, advert);
+}
+
+/* Is this a wait that a newer plan, or the end, need not sit out? */
+static bool
+job_waits(const struct job *job)
+{
+	return (evtimer_pending(job->timer, NULL) &&
+	    job_steps(job)[job->step] == step_drain);
+}
+
+/*
+ * Begin a plan.  One that runs for the same failover is replaced: the step in
+ * flight is finished, no other is begun.
+ */
+void
+plan_start(uint32_t failover, const struct msg_plan *plan)
+{
+	struct slot *slot = slot_get(failover);
+	struct config *config = config_current();
+	struct job *job;
+
+	if (slot->job != NULL) {
+		if (slot->waits)
+			send_done(failover, &slot->next, PLAN_SUPERSEDED, NULL,
+			    "", "");
+		slot->waits = true;
+		slot->next = *plan;
+		slot->job->superseded = true;
+		if (slot->job->paused || job_waits(slot->job))
+			job_next(slot->job);
+		return;
+	}
+	if (plan->cloudflare != STEER_FAILED)
+		slot->steered_failed = false;
+	job = calloc(1, sizeof(*job));
+	if (job == NULL)
+		fatal("plan");
+	job->config = config;
+	config->refs++;
+	job->act = &config->act[failover];
+	job->failover = failover;
+	job->plan = *plan;
+	job->started = http_now();
+	job->prefix[PRIMARY].effect = job->prefix[SECONDARY].effect = V_UNKNOWN;
+	job->timer = evtimer_new(base, on_timer, job);
+	if (job->timer == NULL)
+		fatalx("evtimer_new");
+	slot->job = job;
+	log_setcorr(job->plan.corr);
+	job_next(job);
+	log_setcorr("");
+}
+
+/* The parent lets the plan go on, or holds it before its next step. */
+void
+plan_permit(uint32_t failover, const struct msg_permit *permit)
+{
+	struct slot *slot = slot_get(failover);
+	struct job *job = slot->job;
+
+	if (slot->waits || job == NULL || job->plan.plan != permit->plan)
+		return;
+	job->held = !permit->proceed;
+	if (job->paused && !job->held)
+		job_next(job);
+}
+
+/* A new token of the account has come. */
+void
+plans_new_token(uint32_t account)
+{
+	size_t i;
+
+	for (i = 0; i < nslots; i++)
+		if (slots[i].job != NULL &&
+		    slots[i].job->act->conf.account == account)
+			call_new_token(slots[i].job);
+}
+
+/* Exit as soon as no step is in flight. */
+void
+plans_stop(void)
+{
+	struct job *job;
+	size_t i;
+
+	for (i = 0; i < nslots; i++) {
+		job = slots[i].job;
+		if (job != NULL && !job->paused && !job_waits(job))
+			return;
+	}
+	exit(0);
+}

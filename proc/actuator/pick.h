@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#ifndef MTGCPD_PICK_H
+#define MTGCPD_PICK_H
+
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BULK_MAX 100 /* routes in one PUT */
+
+/* Which routes of an account are ours. */
+struct picker {
+	const char *match;   /* text that our descriptions contain */
+	const char **others; /* the same of the account's other failovers */
+	size_t nothers;
+	int32_t expect;	     /* -1: any number but none */
+	json_int_t priority; /* that they should have */
+};
+
+/* pick.c */
+int pick_routes(const json_t *list, const struct picker *, json_t **ours,
+    char *why, size_t len);
+json_t *pick_differing(const json_t *ours, json_int_t priority);
+json_t *pick_bulk(const json_t *differing, size_t from, json_int_t priority);
+bool pick_unharmed(const json_t *before, const json_t *after);
+bool pick_only_ours(const json_t *body, const char *match, json_int_t priority,
+    json_int_t failed);
+
+#endif /* MTGCPD_PICK_H */

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actuator.h"
+#include "log.h"
+
+/*
+ * The local Cloud Router: read, compare, write the difference, await the
+ * operation, read back, and look at what the peers have been told.  A router
+ * has no fingerprint, so the reading stands right before the writing, and what
+ * is read back decides.
+ */
+
+#define POLL_FIRST  250 /* milliseconds */
+#define POLL_MAX    2000
+#define ROUNDS_MAX  3 /* merges, if somebody else writes meanwhile */
+#define REPEATS_MAX 2 /* of a PATCH whose outcome is not known */
+
+static void write_read(struct job *);
+static void write_send(struct job *);
+static void operation_poll(struct job *);
+static void read_back(struct job *);
+static void effect_poll(struct job *);
+
+static char *
+router_url(const struct job *job, const char *rest)
+{
+	const struct msg_conf_act *conf = &job->act->conf;
+
+	return (url_join(job->config->url[API_COMPUTE],
+	    "/projects/%s/regions/%s/routers/%s%s", conf->project, conf->region,
+	    conf->router, rest));
+}
+
+static void
+router_begin(struct job *job, const enum advert advert[PREFIXES])
+{
+	memcpy(job->wanted.prefix, job->act->conf.prefix,
+	    sizeof(job->wanted.prefix));
+	memcpy(job->wanted.advert, advert, sizeof(job->wanted.advert));
+	job->targets.peer = (const char(*)[NAME_LEN])job->act->peer;
+	job->targets.npeers = job->act->npeers;
+	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
+	job->rounds = job->repeats = 0;
+}
+
+/* Wait a little longer each time; false when the step's time is over. */
+static bool
+poll_later(struct job *job, job_cb cb)
+{
+	if (http_now() + job->wait >= job->deadline)
+		return (false);
+	job_timer(job, job->wait, cb);
+	job->wait = job->wait * 2 > POLL_MAX ? POLL_MAX : job->wait * 2;
+	return (true);
+}
+
+/* The step has failed for every prefix that it was about. */
+static void
+router_fail(struct job *job, const char *step, const char *why)
+{
+	int p;
+
+	lock_release(job);
+	for (p = 0; p < PREFIXES; p++)
+		if (job->wanted.advert[p] != ADVERT_KEEP &&
+		    (job->prefix[p].changed || !job->prefix[p].looked))
+			plan_report_prefix(job, (enum which)p, RESULT_FAILURE,
+			    why);
+	job_fail(job, step, why);
+}
+
+/* Which of the prefixes have to be written? */
+static void
+note_changes(struct job *job)
+{
+	enum presence presence;
+	enum advert advert;
+	int p;
+
+	for (p = 0; p < PREFIXES; p++) {
+		advert = job->wanted.advert[p];
+		if (advert == ADVERT_KEEP)
+			continue;
+		presence = router_presence(job->router, &job->targets,
+		    &job->wanted.prefix[p]);
+		job->prefix[p].looked = true;
+		if ((advert == ADVERT_ADVERTISE && presence != PRESENCE_ALL) ||
+		    (advert == ADVERT_WITHDRAW && presence != PRESENCE_NONE))
+			job->prefix[p].changed = true;
+	}
+}
+
+static void
+keep_router(struct job *job, const json_t *router)
+{
+	json_decref(job->router);
+	job->router = json_deep_copy(router);
+}
+
+/* Random, RFC 9562 version 4. */
+static void
+make_request_id(char *id, size_t len)
+{
+	uint8_t b[16];
+
+	arc4random_buf(b, sizeof(b));
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(id, len,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
+static void
+step_over(struct job *job)
+{
+	lock_release(job);
+	job_step_done(job);
+}
+
+/* The router as it is: what has to be written, if anything? */
+static void
+write_compare(struct job *job, const struct answered *answered)
+{
+	char why[REASON_LEN];
+	int r;
+
+	if (answered->answer != ANSWER_OK) {
+		router_fail(job, "router read", answered->reason);
+		return;
+	}
+	keep_router(job, answered->json);
+	if (job->rounds == 0) {
+		note_changes(job);
+		merge_ranges_text(job->router, &job->targets, job->before,
+		    sizeof(job->before));
+	}
+	json_decref(job->patch);
+	r = merge_patch(job->router, &job->targets, &job->wanted, &job->patch,
+	    why, sizeof(why));
+	if (r == -1)
+		router_fail(job, "router merge", why);
+	else if (r == 0)
+		step_over(job);
+	else if (job->act->conf.passive) {
+		job->skipped = true;
+		step_over(job);
+	} else {
+		make_request_id(job->request_id, sizeof(job->request_id));
+		write_send(job);
+	}
+}
+
+static void
+write_read(struct job *job)
+{
+	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
+	    job->act->conf.api_timeout, write_compare);
+}
+
+/* The router is being changed by another operation: later, and read anew. */
+static void
+write_busy(struct job *job, const struct answered *answered)
+{
+	if (!poll_later(job, write_read))
+		router_fail(job, "router patch", answered->reason);
+}
+
+/* The answer to the PATCH is an operation. */
+static void
+write_accepted(struct job *job, const json_t *operation)
+{
+	const char *name = json_text(operation, "name");
+
+	job->changed++;
+	if (name == NULL || *name == '\0' || strlen(name) >= ID_LEN ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
+		strlen(name)) {
+		read_back(job); /* what has become of it can be seen there */
+		return;
+	}
+	strlcpy(job->operation, name, sizeof(job->operation));
+	job->wait = POLL_FIRST;
+	operation_poll(job);
+}
+
+static void
+write_answered(struct job *job, const struct answered *answered)
+{
+	job->http_status = (int32_t)answered->status;
+	if (answered->answer == ANSWER_OK)
+		write_accepted(job, answered->json);
+	else if (!answered->answered && answered->sent)
+		read_back(job); /* it may have been done */
+	else if (answered->status == 400 &&
+	    answered->answer == ANSWER_TRANSIENT)
+		write_busy(job, answered);
+	else
+		router_fail(job, "router patch", answered->reason);
+}
+
+static void
+write_send(struct job *job)
+{
+	char rest[ID_LEN + 16];
+
+	snprintf(rest, sizeof(rest), "?requestId=%s", job->request_id);
+	call_start(job, API_COMPUTE, HTTP_PATCH, router_url(job, rest),
+	    json_dumps(job->patch, JSON_COMPACT), job->act->conf.api_timeout,
+	    write_answered);
+}
+
+/* DONE without an error is success; HTTP 200 is not. */
+static void
+operation_judge(struct job *job, const json_t *operation)
+{
+	const char *status = json_text(operation, "status");
+	const json_t *error;
+	char code[64], message[256], why[REASON_LEN];
+
+	if (status == NULL || strcmp(status, "DONE") != 0) {
+		if (!poll_later(job, operation_poll))
+			router_fail(job, "operation",
+			    "the operation is not "
+			    "done in time");
+		return;
+	}
+	error = json_object_get(operation, "error");
+	if (error == NULL || json_is_null(error)) {
+		read_back(job);
+		return;
+	}
+	error = json_array_get(json_object_get(error, "errors"), 0);
+	text_clean(json_text(error, "code") == NULL ? "no code" :
+						      json_text(error, "code"),
+	    code, sizeof(code));
+	text_clean(json_text(error, "message") == NULL ?
+		"no message" :
+		json_text(error, "message"),
+	    message, sizeof(message));
+	snprintf(why, sizeof(why), "operation %s failed: %s: %s",
+	    job->operation, code, message);
+	router_fail(job, "operation", why);
+}
+
+static void
+operation_answered(struct job *job, const struct answered *answered)
+{
+	if (answered->answer == ANSWER_OK)
+		operation_judge(job, answered->json);
+	else if (answered->status == 404)
+		read_back(job); /* finished ones are not kept for ever */
+	else if (answered->answer != ANSWER_TRANSIENT ||
+	    !poll_later(job, operation_poll))
+		router_fail(job, "operation", answered->reason);
+}
+
+static void
+operation_poll(struct job *job)
+{
+	const struct msg_conf_act *conf = &job->act->conf;
+
+	call_start(job, API_COMPUTE, HTTP_GET,
+	    url_join(job->config->url[API_COMPUTE],
+		"/projects/%s/regions/%s/operations/%s", conf->project,
+		conf->region, job->operation),
+	    NULL, conf->api_timeout, operation_answered);
+}
+
+/* Is the router now as it should be?  If not, was it us or somebody else? */
+static void
+read_back_compare(struct job *job, const struct answered *answered)
+{
+	char why[REASON_LEN];
+	bool unknown = job->operation[0] == '\0';
+	int r;
+
+	if (answered->answer != ANSWER_OK) {
+		if (answered->answer != ANSWER_TRANSIENT ||
+		    !poll_later(job, read_back))
+			router_fail(job, "read-back", answered->reason);
+		return;
+	}
+	keep_router(job, answered->json);
+	json_decref(job->patch);
+	r = merge_patch(job->router, &job->targets, &job->wanted, &job->patch,
+	    why, sizeof(why));
+	merge_ranges_text(job->router, &job->targets, job->after,
+	    sizeof(job->after));
+	if (r == 0) {
+		if (unknown)
+			job->changed++;
+		step_over(job);
+	} else if (r == -1)
+		router_fail(job, "router merge", why);
+	else if (unknown && job->repeats++ < REPEATS_MAX)
+		write_send(
+		    job); /* the same request id: it is the same change */
+	else if (++job->rounds < ROUNDS_MAX) {
+		log_warnx("router %s was written by somebody else meanwhile",
+		    job->act->conf.router);
+		write_read(job);
+	} else
+		router_fail(job, "read-back",
+		    "another writer keeps changing "
+		    "the router");
+}
+
+static void
+read_back(struct job *job)
+{
+	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
+	    job->act->conf.api_timeout, read_back_compare);
+}
+
+static void
+write_locked(struct job *job)
+{
+	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
+	job->operation[0] = '\0';
+	job->wait = 4 * POLL_FIRST;
+	write_read(job);
+}
+
+/*
+ * Step: bring the local router to these advertisements, ADVERT_KEEP: as it is.
+ * Ends with job_step_done() when it has been read back so, or job_fail().
+ */
+void
+router_write(struct job *job, const enum advert advert[PREFIXES])
+{
+	char key[PROJECT_LEN + REGION_LEN + NAME_LEN + 4];
+	const struct msg_conf_act *conf = &job->act->conf;
+
+	router_begin(job, advert);
+	snprintf(key, sizeof(key), "%s/%s/%s", conf->project, conf->region,
+	    conf->router);
+	lock_take(job, key, write_locked);
+}
+
+static void
+look_compare(struct job *job, const struct answered *answered)
+{
+	if (answered->answer != ANSWER_OK) {
+		router_fail(job, "router read", answered->reason);
+		return;
+	}
+	keep_router(job, answered->json);
+	note_changes(job);
+	job_step_done(job);
+}
+
+/* Step: see whether the router has to be written, into prefix[].changed. */
+void
+router_look(struct job *job, const enum advert advert[PREFIXES])
+{
+	router_begin(job, advert);
+	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
+	    job->act->conf.api_timeout, look_compare);
+}
+
+/* Is any peer that we look after up? */
+static bool
+any_peer_up(const struct job *job, const json_t *status)
+{
+	const json_t *config;
+	const char *name;
+	json_t *peer;
+	size_t i;
+
+	json_array_foreach(
+	    json_object_get(json_object_get(status, "result"), "bgpPeerStatus"),
+	    i, peer) {
+		name = json_text(peer, "name");
+		if (name == NULL || peer_status(peer) != V_YES ||
+		    (job->targets.npeers > 0 &&
+			!targets_name(&job->targets, name)))
+			continue;
+		config = peer_find(json_object_get(job->router, "bgpPeers"),
+		    name);
+		if (config == NULL || peer_enabled(config))
+			return (true);
+	}
+	return (false);
+}
+
+/* Have the peers been told?  V_UNKNOWN: the answer cannot say. */
+static enum verdict
+effect_of(struct job *job, const json_t *status, enum which p)
+{
+	enum verdict told = status_announces(status, job->router, &job->targets,
+	    &job->wanted.prefix[p]);
+
+	if (told == V_UNKNOWN)
+		return (V_UNKNOWN);
+	return (
+	    told == (job->wanted.advert[p] == ADVERT_ADVERTISE ? V_YES : V_NO) ?
+		V_YES :
+		V_NO);
+}
+
+static void
+effect_fail(struct job *job, const char *why)
+{
+	int p;
+
+	for (p = 0; p < PREFIXES; p++)
+		if (job->wanted.advert[p] != ADVERT_KEEP &&
+		    job->prefix[p].effect == V_NO)
+			plan_report_prefix(job, (enum which)p, RESULT_FAILURE,
+			    why);
+	job_fail(job, "effect", why);
+}
+
+static void
+effect_judge(struct job *job, const struct answered *answered)
+{
+	static bool told;
+	char why[REASON_LEN];
+	bool unknown = false, missing = false;
+	int p;
+
+	if (answered->answer != ANSWER_OK) {
+		if (!poll_later(job, effect_poll))
+			effect_fail(job, answered->reason);
+		return;
+	}
+	for (p = 0; p < PREFIXES; p++) {
+		if (job->wanted.advert[p] == ADVERT_KEEP)
+			continue;
+		job->prefix[p].effect = effect_of(job, answered->json,
+		    (enum which)p);
+		unknown = unknown || job->prefix[p].effect == V_UNKNOWN;
+		missing = missing || job->prefix[p].effect == V_NO;
+	}
+	if (missing && !poll_later(job, effect_poll)) {
+		snprintf(why, sizeof(why),
+		    any_peer_up(job, answered->json) ?
+			"the peers of router %s have not been told" :
+			"no UP peer on router %s",
+		    job->act->conf.router);
+		effect_fail(job, why);
+	} else if (!missing) {
+		if (unknown && !told)
+			log_warnx(
+			    "the status of router %s does not say what "
+			    "its peers are told; the configuration that was "
+			    "read back has to do",
+			    job->act->conf.router);
+		told = told || unknown;
+		job_step_done(job);
+	}
+}
+
+static void
+effect_poll(struct job *job)
+{
+	if (job->superseded || actuator_stopping()) {
+		job_step_done(job); /* nobody waits for it any more */
+		return;
+	}
+	call_start(job, API_COMPUTE, HTTP_GET,
+	    router_url(job, "/getRouterStatus"), NULL,
+	    job->act->conf.api_timeout, effect_judge);
+}
+
+/*
+ * Step: wait until what is wanted is seen in what the peers have been told
+ * (advertisedRoutes of getRouterStatus), or fail in time.
+ */
+void
+router_effect(struct job *job, const enum advert advert[PREFIXES])
+{
+	int p;
+
+	router_begin(job, advert);
+	for (p = 0; p < PREFIXES; p++)
+		if (advert[p] != ADVERT_KEEP)
+			job->prefix[p].effect = V_NO;
+	job->wait = POLL_FIRST;
+	effect_poll(job);
+}
