@@ -1,0 +1,1080 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <arpa/inet.h>
+
+#include <ctype.h>
+#include <err.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "conf.h"
+
+#define USER_LEN  32 /* what useradd(8) takes */
+#define LABEL_LEN 63 /* RFC 1035 */
+
+/* One prefix of one failover, to be compared with those of others. */
+struct claim {
+	struct failover_conf *failover;
+	struct prefix prefix;
+};
+
+/*
+ * Memory for the configuration, zeroed.  There is no going on without it,
+ * so this does not return where there is none.
+ */
+void *
+conf_alloc(size_t count, size_t size)
+{
+	void *p;
+
+	p = calloc(count, size);
+	if (p == NULL)
+		err(1, NULL);
+	return (p);
+}
+
+/* A copy of the text, or NULL of NULL; otherwise as conf_alloc(). */
+char *
+conf_strdup(const char *text)
+{
+	char *copy;
+
+	if (text == NULL)
+		return (NULL);
+	copy = strdup(text);
+	if (copy == NULL)
+		err(1, NULL);
+	return (copy);
+}
+
+/* Append a copy of the text. */
+void
+names_add(struct names *names, const char *text)
+{
+	struct name *name;
+
+	name = conf_alloc(1, sizeof(*name));
+	name->text = conf_strdup(text);
+	TAILQ_INSERT_TAIL(names, name, entry);
+}
+
+bool
+names_have(const struct names *names, const char *text)
+{
+	const struct name *name;
+
+	TAILQ_FOREACH(name, names, entry)
+		if (strcmp(name->text, text) == 0)
+			return (true);
+	return (false);
+}
+
+/* Empty the list. */
+void
+names_free(struct names *names)
+{
+	struct name *name;
+
+	while ((name = TAILQ_FIRST(names)) != NULL) {
+		TAILQ_REMOVE(names, name, entry);
+		free(name->text);
+		free(name);
+	}
+}
+
+/* The member of that number, in milliseconds. */
+uint32_t *
+conf_timeout(struct timeouts *timeouts, enum timeout which)
+{
+	switch (which) {
+	case TIMEOUT_CONNECT:
+		return (&timeouts->connect);
+	case TIMEOUT_API:
+		return (&timeouts->api);
+	case TIMEOUT_HEALTH:
+		return (&timeouts->health);
+	case TIMEOUT_BGP_UPDATE:
+		return (&timeouts->bgp_update);
+	case TIMEOUT_CLOUDFLARE:
+		return (&timeouts->cloudflare);
+	case TIMEOUT_CLOUDFLARE_BULK:
+	case TIMEOUT_MAX:
+		break;
+	}
+	return (&timeouts->cloudflare_bulk);
+}
+
+/*
+ * A failover block with the defaults in it, which belongs to the caller until
+ * it is put into a list of conf's.  A NULL name: what stands at the top.
+ */
+struct failover_conf *
+failover_new(struct conf *conf, const char *name)
+{
+	struct failover_conf *f;
+	int state;
+
+	f = conf_alloc(1, sizeof(*f));
+	f->given = conf_alloc(1, sizeof(*f->given));
+	f->name = conf_strdup(name);
+	f->place = conf->here;
+	TAILQ_INIT(&f->services);
+	TAILQ_INIT(&f->peers);
+	f->priority = 100;
+	f->failed = 200;
+	f->expect = -1;
+	f->require_percent = 50;
+	f->drain = 30 * 1000;
+	f->timeout.connect = 5 * 1000;
+	f->timeout.api = 30 * 1000;
+	f->timeout.health = 45 * 1000;
+	f->timeout.bgp_update = 60 * 1000;
+	f->timeout.cloudflare = 10 * 1000;
+	f->timeout.cloudflare_bulk = 60 * 1000;
+	policy_default(&f->policy);
+	for (state = 0; state <= STATE_MAX; state++)
+		f->policy.verify[state] = 1;
+	return (f);
+}
+
+/*
+ * A configuration with nothing but defaults, to be filled by conf_parse();
+ * conf_free() when done.
+ */
+struct conf *
+conf_new(void)
+{
+	struct conf *conf;
+
+	conf = conf_alloc(1, sizeof(*conf));
+	TAILQ_INIT(&conf->nameservers);
+	TAILQ_INIT(&conf->accounts);
+	TAILQ_INIT(&conf->failovers);
+	TAILQ_INIT(&conf->files);
+	conf->url[API_COMPUTE] = conf_strdup(COMPUTE_URL);
+	conf->url[API_CLOUDFLARE] = conf_strdup(CLOUDFLARE_URL);
+	conf->url[URL_LOGGING] = conf_strdup(LOGGING_URL);
+	conf->url[URL_METADATA] = conf_strdup(METADATA_URL);
+	conf->user[ROLE_RESOLVER] = conf_strdup(USER_PREFIX "resolver");
+	conf->user[ROLE_SIGNER] = conf_strdup(USER_PREFIX "signer");
+	conf->user[ROLE_PROBER] = conf_strdup(USER_PREFIX "prober");
+	conf->user[ROLE_ACTUATOR] = conf_strdup(USER_PREFIX "actuator");
+	conf->user[USER_REPORTER] = conf_strdup(USER_PREFIX "reporter");
+	conf->chroot = conf_strdup(CHROOT_DIR);
+	conf->log_level = LOG_INFO;
+	conf->log_syslog = true;
+	conf->state_file = conf_strdup(STATE_FILE);
+	conf->top = failover_new(conf, NULL);
+	conf->return_after = conf->top->policy.return_after;
+	conf->handover = conf->top->policy.handover;
+	conf->drain = conf->top->drain;
+	return (conf);
+}
+
+static void
+given_free(struct failover_conf *f)
+{
+	if (f->given == NULL)
+		return;
+	free(f->given->account);
+	free(f->given->token_file);
+	free(f->given);
+	f->given = NULL;
+}
+
+static void
+failover_free(struct failover_conf *f)
+{
+	int side;
+
+	if (f == NULL)
+		return;
+	given_free(f);
+	for (side = LOCAL; side < SIDES; side++) {
+		free(f->region[side]);
+		free(f->router[side]);
+		free(f->router_region[side]);
+	}
+	names_free(&f->services);
+	names_free(&f->peers);
+	free(f->name);
+	free(f->project);
+	free(f->router_project);
+	free(f->match);
+	free(f);
+}
+
+static void
+conf_free_lists(struct conf *conf)
+{
+	struct failover_conf *f;
+	struct account *account;
+	struct nameserver *ns;
+
+	while ((f = TAILQ_FIRST(&conf->failovers)) != NULL) {
+		TAILQ_REMOVE(&conf->failovers, f, entry);
+		failover_free(f);
+	}
+	while ((account = TAILQ_FIRST(&conf->accounts)) != NULL) {
+		TAILQ_REMOVE(&conf->accounts, account, entry);
+		free(account->id);
+		free(account->token_file);
+		free(account);
+	}
+	while ((ns = TAILQ_FIRST(&conf->nameservers)) != NULL) {
+		TAILQ_REMOVE(&conf->nameservers, ns, entry);
+		free(ns);
+	}
+	names_free(&conf->files);
+}
+
+/* Free the configuration and all that belongs to it; NULL is fine. */
+void
+conf_free(struct conf *conf)
+{
+	int i;
+
+	if (conf == NULL)
+		return;
+	conf_free_lists(conf);
+	failover_free(conf->top);
+	for (i = 0; i < ROLE_MAX; i++)
+		free(conf->credentials[i]);
+	for (i = 0; i < URL_MAX; i++)
+		free(conf->url[i]);
+	for (i = 0; i < USER_MAX; i++)
+		free(conf->user[i]);
+	free(conf->file);
+	free(conf->ca_file);
+	free(conf->chroot);
+	free(conf->log_file);
+	free(conf->events_file);
+	free(conf->state_file);
+	free(conf);
+}
+
+/* The failover of that name, or NULL; it belongs to the configuration. */
+struct failover_conf *
+conf_failover(const struct conf *conf, const char *name)
+{
+	struct failover_conf *f;
+
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		if (strcmp(f->name, name) == 0)
+			return (f);
+	return (NULL);
+}
+
+/*
+ * The one way in which errors of the configuration are told: a line of their
+ * own on standard error, with the place that conf->here says.
+ */
+void
+conf_error(struct conf *conf, const char *fmt, ...)
+{
+	va_list ap;
+
+	conf->errors++;
+	if (conf->here.file != NULL)
+		fprintf(stderr, "%s:%d: ", conf->here.file, conf->here.line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static const char *const statement_names[ST_MAX] = {
+	[ST_PROBER_CREDENTIALS] = "prober credentials",
+	[ST_ACTUATOR_CREDENTIALS] = "actuator credentials",
+	[ST_ENDPOINT + API_COMPUTE] = "endpoint compute",
+	[ST_ENDPOINT + API_CLOUDFLARE] = "endpoint cloudflare",
+	[ST_ENDPOINT + URL_LOGGING] = "endpoint logging",
+	[ST_ENDPOINT + URL_METADATA] = "endpoint metadata",
+	[ST_CA] = "tls ca file",
+	[ST_USER + ROLE_RESOLVER] = "user resolver",
+	[ST_USER + ROLE_SIGNER] = "user signer",
+	[ST_USER + ROLE_PROBER] = "user prober",
+	[ST_USER + ROLE_ACTUATOR] = "user actuator",
+	[ST_USER + USER_REPORTER] = "user reporter",
+	[ST_CHROOT] = "chroot",
+	[ST_LOG_LEVEL] = "log level",
+	[ST_LOG_SYSLOG] = "log syslog",
+	[ST_LOG_STDERR] = "log stderr",
+	[ST_LOG_FILE] = "log file",
+	[ST_EVENTS_FILE] = "log events file",
+	[ST_EVENTS_STDERR] = "log events stderr",
+	[ST_STATE_FILE] = "state file",
+	[ST_RETURN_AFTER] = "return-after",
+	[ST_HANDOVER] = "handover",
+	[ST_DRAIN] = "drain",
+	[ST_ACCOUNT] = "cloudflare account",
+	[ST_INTERVAL] = "interval",
+	[ST_WINDOW] = "health window",
+	[ST_REQUIRE] = "health require",
+	[ST_SERVICES] = "health services",
+	[ST_UNKNOWN_AFTER] = "health unknown-after",
+	[ST_BGP_PEERS] = "bgp peers",
+	[ST_BGP_DOWN_AFTER] = "bgp down-after",
+	[ST_BGP_LOCAL] = "bgp local",
+	[ST_VERIFY] = "verify",
+	[ST_DWELL] = "dwell",
+	[ST_PASSIVE] = "passive",
+	[ST_ADVERTISE] = "advertise on",
+	[ST_TIMEOUT + TIMEOUT_CONNECT] = "timeout connect",
+	[ST_TIMEOUT + TIMEOUT_API] = "timeout api",
+	[ST_TIMEOUT + TIMEOUT_HEALTH] = "timeout health",
+	[ST_TIMEOUT + TIMEOUT_BGP_UPDATE] = "timeout bgp-update",
+	[ST_TIMEOUT + TIMEOUT_CLOUDFLARE] = "timeout cloudflare",
+	[ST_TIMEOUT + TIMEOUT_CLOUDFLARE_BULK] = "timeout cloudflare-bulk",
+	[ST_PROJECT] = "project",
+	[ST_REGION + LOCAL] = "local region",
+	[ST_REGION + REMOTE] = "remote region",
+	[ST_ROUTER_PROJECT] = "router project",
+	[ST_ROUTER + LOCAL] = "local router",
+	[ST_ROUTER + REMOTE] = "remote router",
+	[ST_PREFIX + PRIMARY] = "primary prefix",
+	[ST_PREFIX + SECONDARY] = "secondary prefix",
+	[ST_ROUTES] = "cloudflare routes",
+};
+
+/* How a statement begins, for messages. */
+static const char *
+statement_name(int st, char *buf, size_t len)
+{
+	if (statement_names[st] != NULL)
+		strlcpy(buf, statement_names[st], len);
+	else if (st > ST_ROW)
+		snprintf(buf, len, "state %d", st - ST_ROW);
+	else
+		snprintf(buf, len, "verify state %d", st - ST_VERIFY_STATE);
+	return (buf);
+}
+
+static bool
+is_given(const struct failover_conf *f, int st)
+{
+	return (f->given->place[st].file != NULL);
+}
+
+/*
+ * A statement was read at conf->here, in block f or, where f is conf->top,
+ * outside of any.  Returns whether it may be used: false, and an error told,
+ * where it does not belong there or was given before.
+ */
+bool
+conf_once(struct conf *conf, struct failover_conf *f, int st)
+{
+	struct place *first = &f->given->place[st];
+	char name[64];
+
+	statement_name(st, name, sizeof(name));
+	if (f == conf->top && st >= ST_BLOCK) {
+		conf_error(conf, "\"%s\" belongs into a failover block", name);
+		return (false);
+	}
+	if (f != conf->top && st < ST_BOTH) {
+		conf_error(conf,
+		    "\"%s\" does not belong into a failover "
+		    "block",
+		    name);
+		return (false);
+	}
+	if (first->file == NULL) {
+		*first = conf->here;
+		return (true);
+	}
+	if (strcmp(first->file, conf->here.file) == 0)
+		conf_error(conf, "\"%s\" is given twice: first in line %d",
+		    name, first->line);
+	else
+		conf_error(conf, "\"%s\" is given twice: first in %s, line %d",
+		    name, first->file, first->line);
+	return (false);
+}
+
+/* A label of RFC 1035 in lower case: what Google Cloud names things with. */
+static bool
+is_label(const char *text, size_t len)
+{
+	size_t i;
+
+	if (len == 0 || len > LABEL_LEN || !islower((u_char)text[0]) ||
+	    text[len - 1] == '-')
+		return (false);
+	for (i = 0; i < len; i++) {
+		if (!islower((u_char)text[i]) && !isdigit((u_char)text[i]) &&
+		    text[i] != '-')
+			return (false);
+	}
+	return (true);
+}
+
+const char *
+value_label(const char *text)
+{
+	if (is_label(text, strlen(text)))
+		return (NULL);
+	return ("expected at most 63 lower-case letters, digits and hyphens, "
+		"a letter first and no hyphen last");
+}
+
+/* A project's id, which in old projects begins with "domain:". */
+const char *
+value_project(const char *text)
+{
+	static const char why[] =
+	    "expected the id of a project: lower-case "
+	    "letters, digits and hyphens, a letter first and no hyphen last";
+	const char *colon, *p;
+
+	if (strlen(text) >= PROJECT_LEN)
+		return (why);
+	colon = strchr(text, ':');
+	if (colon == NULL)
+		return (is_label(text, strlen(text)) ? NULL : why);
+	for (p = text; p < colon; p++) {
+		if (!islower((u_char)*p) && !isdigit((u_char)*p) && *p != '-' &&
+		    *p != '.')
+			return (why);
+	}
+	if (colon == text || strchr(".-", text[0]) != NULL ||
+	    strchr(".-", colon[-1]) != NULL ||
+	    !is_label(colon + 1, strlen(colon + 1)))
+		return (why);
+	return (NULL);
+}
+
+const char *
+value_account(const char *text)
+{
+	size_t i;
+
+	for (i = 0; isalnum((u_char)text[i]); i++)
+		continue;
+	if (i > 0 && i < ACCOUNT_LEN && text[i] == '\0')
+		return (NULL);
+	return ("expected at most 63 letters and digits");
+}
+
+const char *
+value_user(const char *text)
+{
+	size_t i;
+
+	if (strcmp(text, "root") == 0)
+		return ("no child runs as root");
+	for (i = 0; isalnum((u_char)text[i]) || text[i] == '_' ||
+	     (i > 0 && (text[i] == '-' || text[i] == '.'));
+	     i++)
+		continue;
+	if (i > 0 && i <= USER_LEN && text[i] == '\0' &&
+	    !isdigit((u_char)text[0]))
+		return (NULL);
+	return ("expected the name of a user");
+}
+
+/* The text that marks our routes. */
+const char *
+value_text(const char *text)
+{
+	if (*text == '\0')
+		return ("an empty text would match every route");
+	if (strlen(text) >= MATCH_LEN)
+		return ("expected at most 255 bytes");
+	return (NULL);
+}
+
+/* The name of a failover. */
+const char *
+value_name(const char *text)
+{
+	if (*text != '\0' && strlen(text) < FAILOVER_LEN)
+		return (NULL);
+	return ("expected 1 to 63 bytes");
+}
+
+const char *
+value_path(const char *text)
+{
+	if (*text == '\0')
+		return ("expected the path of a file");
+	if (strlen(text) >= PATH_MAX)
+		return ("the path is too long");
+	return (NULL);
+}
+
+const char *
+value_absolute(const char *text)
+{
+	if (*text != '/')
+		return ("expected an absolute path");
+	return (value_path(text));
+}
+
+const char *
+value_chroot(const char *text)
+{
+	if (strlen(text) >= PATHNAME_LEN)
+		return ("expected at most 255 bytes");
+	return (value_absolute(text));
+}
+
+/*
+ * Is it UTF-8 without control characters?  What is not could neither be
+ * written into a log line nor be found in an answer of an API.
+ */
+bool
+value_utf8(const char *text)
+{
+	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	const u_char *p = (const u_char *)text;
+	uint32_t c;
+	int more, n;
+
+	for (; *p != '\0'; p++) {
+		c = *p;
+		more = c < 0x80	       ? 0 :
+		    (c & 0xe0) == 0xc0 ? 1 :
+		    (c & 0xf0) == 0xe0 ? 2 :
+		    (c & 0xf8) == 0xf0 ? 3 :
+					 -1;
+		if (more == -1)
+			return (false);
+		if (more > 0)
+			c &= 0x3f >> more;
+		for (n = 0; n < more; n++) {
+			if ((*++p & 0xc0) != 0x80)
+				return (false);
+			c = c << 6 | (*p & 0x3f);
+		}
+		if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c < least[more] ||
+		    c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+			return (false);
+	}
+	return (true);
+}
+
+/* A host of a URL: a name of the DNS, or an IPv4 address. */
+static bool
+is_host(const char *host)
+{
+	struct in_addr address;
+	const char *label;
+	size_t len;
+	bool number = false;
+
+	if (strlen(host) >= HOST_LEN - 2)
+		return (false);
+	for (label = host;; label += len + 1) {
+		len = strcspn(label, ".");
+		if (len == 0 || len > LABEL_LEN || label[0] == '-' ||
+		    label[len - 1] == '-')
+			return (false);
+		number = strspn(label, "0123456789") >= len;
+		if (label[len] == '\0')
+			break;
+	}
+	if (number)
+		return (inet_pton(AF_INET, host, &address) == 1);
+	for (; *host != '\0'; host++) {
+		if (!isalnum((u_char)*host) && *host != '-' && *host != '.')
+			return (false);
+	}
+	return (true);
+}
+
+/* What stands between the scheme and the path: host and perhaps a port. */
+static const char *
+check_authority(const char *text, size_t len)
+{
+	struct in6_addr address;
+	const char *error;
+	char buf[HOST_LEN + 16], *host = buf, *port;
+
+	if (len >= sizeof(buf))
+		return ("the host is too long");
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	if (strchr(buf, '@') != NULL)
+		return ("a user has no place in it");
+	port = strrchr(buf, ':');
+	if (port != NULL && strchr(port, ']') != NULL)
+		port = NULL;
+	if (port != NULL) {
+		*port++ = '\0';
+		(void)strtonum(port, 1, 65535, &error);
+		if (error != NULL || !isdigit((u_char)*port))
+			return ("expected a port from 1 to 65535");
+	}
+	len = strlen(host);
+	if (*host == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		if (inet_pton(AF_INET6, host + 1, &address) == 1)
+			return (NULL);
+	} else if (is_host(host))
+		return (NULL);
+	return ("expected a host name or an address");
+}
+
+static const char *
+check_url(const char *url, size_t scheme)
+{
+	const char *error, *p;
+	size_t len;
+
+	if (strlen(url) >= URL_LEN)
+		return ("the URL is too long");
+	if (strpbrk(url, "?#") != NULL)
+		return ("query and fragment have no place in it");
+	url += scheme;
+	len = strcspn(url, "/");
+	error = check_authority(url, len);
+	if (error != NULL)
+		return (error);
+	for (p = url + len; *p != '\0'; p++) {
+		if (!isgraph((u_char)*p) || strchr("\"<>\\^`{|}", *p) != NULL)
+			return ("a character has no place in a URL");
+	}
+	return (NULL);
+}
+
+const char *
+value_https(const char *url)
+{
+	if (strncmp(url, "https://", 8) != 0)
+		return ("expected a URL that begins with https://");
+	return (check_url(url, 8));
+}
+
+const char *
+value_url(const char *url)
+{
+	if (strncmp(url, "http://", 7) == 0)
+		return (check_url(url, 7));
+	if (strncmp(url, "https://", 8) == 0)
+		return (check_url(url, 8));
+	return ("expected a URL that begins with http:// or https://");
+}
+
+static void
+inherit_names(struct names *names, const struct names *from)
+{
+	const struct name *name;
+
+	TAILQ_FOREACH(name, from, entry)
+		names_add(names, name->text);
+}
+
+/* The parts of verify and of the table of states, each on its own. */
+static void
+inherit_states(struct failover_conf *f, const struct failover_conf *top)
+{
+	struct actions *row;
+	const struct actions *from;
+	int state;
+
+	if (!is_given(f, ST_VERIFY))
+		f->policy.verify[0] = top->policy.verify[0];
+	for (state = 1; state <= STATE_MAX; state++) {
+		/* The state's own line wins, wherever it stands. */
+		if (!is_given(f, ST_VERIFY_STATE + state))
+			f->policy.verify[state] = is_given(top,
+						      ST_VERIFY_STATE + state) ?
+			    top->policy.verify[state] :
+			    f->policy.verify[0];
+		row = &f->policy.table[state];
+		from = &top->policy.table[state];
+		if (!f->given->column[state][COLUMN_PRIMARY])
+			row->prefix[PRIMARY] = from->prefix[PRIMARY];
+		if (!f->given->column[state][COLUMN_SECONDARY])
+			row->prefix[SECONDARY] = from->prefix[SECONDARY];
+		if (!f->given->column[state][COLUMN_CLOUDFLARE])
+			row->cloudflare = from->cloudflare;
+	}
+}
+
+/* What is said at the top and not in the block, defaults included. */
+static void
+inherit_policy(struct policy *p, const struct policy *from,
+    const struct failover_conf *f)
+{
+	if (!is_given(f, ST_INTERVAL)) {
+		p->interval = from->interval;
+		p->fast = from->fast;
+	}
+	if (!is_given(f, ST_WINDOW)) {
+		p->window = from->window;
+		p->up = from->up;
+		p->down = from->down;
+	}
+	if (!is_given(f, ST_UNKNOWN_AFTER))
+		p->unknown_after = from->unknown_after;
+	if (!is_given(f, ST_BGP_DOWN_AFTER))
+		p->bgp_down_after = from->bgp_down_after;
+	if (!is_given(f, ST_BGP_LOCAL))
+		p->local_bgp = from->local_bgp;
+	if (!is_given(f, ST_DWELL)) {
+		p->dwell = from->dwell;
+		p->dwell_except = from->dwell_except;
+	}
+}
+
+static void
+inherit(struct conf *conf, struct failover_conf *f)
+{
+	struct failover_conf *top = conf->top;
+	int i;
+
+	inherit_policy(&f->policy, &top->policy, f);
+	inherit_states(f, top);
+	f->policy.return_after = conf->return_after;
+	f->policy.handover = conf->handover;
+	f->drain = conf->drain;
+	if (!is_given(f, ST_REQUIRE))
+		f->require_percent = top->require_percent;
+	if (!is_given(f, ST_SERVICES))
+		inherit_names(&f->services, &top->services);
+	if (!is_given(f, ST_BGP_PEERS))
+		f->bgp_all = top->bgp_all;
+	if (!is_given(f, ST_PASSIVE))
+		f->passive = top->passive;
+	if (!is_given(f, ST_ADVERTISE))
+		inherit_names(&f->peers, &top->peers);
+	for (i = 0; i < TIMEOUT_MAX; i++) {
+		if (!is_given(f, ST_TIMEOUT + i))
+			*conf_timeout(&f->timeout,
+			    i) = *conf_timeout(&top->timeout, i);
+	}
+}
+
+/*
+ * Fill in unknown-after, which depends on the interval, and see that both
+ * agree.  They may come from two places, which are told to be at fault only
+ * where something was said about either.
+ */
+static void
+check_unknown_after(struct conf *conf, struct failover_conf *f)
+{
+	struct policy *p = &f->policy;
+	bool said = is_given(f, ST_UNKNOWN_AFTER);
+
+	if (!said && !is_given(conf->top, ST_UNKNOWN_AFTER)) {
+		p->unknown_after = 3 * p->interval;
+		return;
+	}
+	if (p->unknown_after >= p->interval ||
+	    (!said && !is_given(f, ST_INTERVAL)))
+		return;
+	conf->here = f->given->place[said ? ST_UNKNOWN_AFTER : ST_INTERVAL];
+	conf_error(conf,
+	    "\"health unknown-after\" must be at least the "
+	    "interval: %g is less than %g",
+	    p->unknown_after / 1000.0, p->interval / 1000.0);
+}
+
+static void
+check_required(struct conf *conf, struct failover_conf *f)
+{
+	char name[64];
+	int st;
+
+	if (f->given->broken)
+		return;
+	for (st = ST_BLOCK; st < ST_MAX; st++) {
+		if (st != ST_ROUTER_PROJECT && !is_given(f, st))
+			conf_error(conf, "failover \"%s\": \"%s\" is missing",
+			    f->name, statement_name(st, name, sizeof(name)));
+	}
+	if (!is_given(f, ST_ACCOUNT) && !is_given(conf->top, ST_ACCOUNT) &&
+	    !conf->top->given->broken)
+		conf_error(conf,
+		    "failover \"%s\": \"cloudflare account\" is "
+		    "missing, in the block and at the top",
+		    f->name);
+}
+
+/* The account that the failover uses; made when first used. */
+static struct account *
+find_account(struct conf *conf, const struct failover_conf *f)
+{
+	const struct given *given;
+	struct account *account, *last;
+
+	given = is_given(f, ST_ACCOUNT) ? f->given : conf->top->given;
+	if (given->account == NULL)
+		return (NULL);
+	TAILQ_FOREACH(account, &conf->accounts, entry)
+		if (strcmp(account->id, given->account) == 0 &&
+		    strcmp(account->token_file, given->token_file) == 0)
+			return (account);
+	last = TAILQ_LAST(&conf->accounts, accounts);
+	account = conf_alloc(1, sizeof(*account));
+	account->index = last == NULL ? 0 : last->index + 1;
+	account->id = conf_strdup(given->account);
+	account->token_file = conf_strdup(given->token_file);
+	TAILQ_INSERT_TAIL(&conf->accounts, account, entry);
+	return (account);
+}
+
+/* Complete one failover and look at it on its own. */
+static void
+check_failover(struct conf *conf, struct failover_conf *f)
+{
+	int side;
+
+	inherit(conf, f);
+	check_unknown_after(conf, f);
+	conf->here = f->place;
+	check_required(conf, f);
+	f->account = find_account(conf, f);
+	if (f->router_project == NULL)
+		f->router_project = conf_strdup(f->project);
+	for (side = LOCAL; side < SIDES; side++) {
+		if (f->router_region[side] == NULL)
+			f->router_region[side] = conf_strdup(f->region[side]);
+	}
+	if (f->router[LOCAL] != NULL && f->router[REMOTE] != NULL &&
+	    f->router_region[LOCAL] != NULL &&
+	    f->router_region[REMOTE] != NULL &&
+	    strcmp(f->router[LOCAL], f->router[REMOTE]) == 0 &&
+	    strcmp(f->router_region[LOCAL], f->router_region[REMOTE]) == 0)
+		conf_error(conf,
+		    "failover \"%s\": local and remote router "
+		    "are the same",
+		    f->name);
+	if (prefix_overlap(&f->prefix[PRIMARY], &f->prefix[SECONDARY]))
+		conf_error(conf,
+		    "failover \"%s\": primary and secondary "
+		    "prefix overlap",
+		    f->name);
+}
+
+static int
+compare_names(const void *va, const void *vb)
+{
+	const struct failover_conf *a, *b;
+	int r;
+
+	a = *(struct failover_conf *const *)va;
+	b = *(struct failover_conf *const *)vb;
+	r = strcmp(a->name, b->name);
+	return (r != 0 ? r : (a->index > b->index) - (a->index < b->index));
+}
+
+static void
+check_names(struct conf *conf, struct failover_conf **list, size_t n)
+{
+	size_t i;
+
+	qsort(list, n, sizeof(*list), compare_names);
+	for (i = 1; i < n; i++) {
+		if (*list[i]->name == '\0' ||
+		    strcmp(list[i - 1]->name, list[i]->name) != 0)
+			continue;
+		conf->here = list[i]->place;
+		conf_error(conf,
+		    "failover \"%s\": the name is taken by the "
+		    "block at %s:%d",
+		    list[i]->name, list[i - 1]->place.file,
+		    list[i - 1]->place.line);
+	}
+}
+
+static int
+compare_accounts(const void *va, const void *vb)
+{
+	const struct failover_conf *a, *b;
+	int r;
+
+	a = *(struct failover_conf *const *)va;
+	b = *(struct failover_conf *const *)vb;
+	r = strcmp(a->account->id, b->account->id);
+	return (r != 0 ? r : (a->index > b->index) - (a->index < b->index));
+}
+
+/* Routes of an account that two failovers pick would be pulled both ways. */
+static void
+check_texts(struct conf *conf, struct failover_conf **list, size_t n)
+{
+	struct failover_conf *a, *b;
+	size_t first = 0, i, j;
+
+	qsort(list, n, sizeof(*list), compare_accounts);
+	for (i = 1; i < n; i++) {
+		b = list[i];
+		if (strcmp(list[first]->account->id, b->account->id) != 0)
+			first = i;
+		for (j = first; j < i; j++) {
+			a = list[j];
+			if (strstr(a->match, b->match) == NULL &&
+			    strstr(b->match, a->match) == NULL)
+				continue;
+			conf->here = b->place;
+			conf_error(conf,
+			    "failover \"%s\": its text \"%s\" "
+			    "and that of failover \"%s\", \"%s\", can match "
+			    "the same routes",
+			    b->name, b->match, a->name, a->match);
+			break;
+		}
+	}
+}
+
+static int
+compare_routers(const struct failover_conf *a, const struct failover_conf *b)
+{
+	int r;
+
+	r = strcmp(a->router_project, b->router_project);
+	if (r == 0)
+		r = strcmp(a->router_region[LOCAL], b->router_region[LOCAL]);
+	if (r == 0)
+		r = strcmp(a->router[LOCAL], b->router[LOCAL]);
+	return (r);
+}
+
+static int
+compare_claims(const void *va, const void *vb)
+{
+	const struct claim *a = va, *b = vb;
+	int r;
+
+	r = compare_routers(a->failover, b->failover);
+	if (r == 0)
+		r = a->prefix.family - b->prefix.family;
+	if (r == 0)
+		r = memcmp(a->prefix.address, b->prefix.address,
+		    sizeof(a->prefix.address));
+	if (r == 0)
+		r = a->prefix.length - b->prefix.length;
+	if (r == 0)
+		r = (a->failover->index > b->failover->index) -
+		    (a->failover->index < b->failover->index);
+	return (r);
+}
+
+static void
+claim_conflict(struct conf *conf, const struct claim *a, const struct claim *b)
+{
+	const struct claim *other;
+	char one[PREFIX_LEN], two[PREFIX_LEN];
+
+	if (a->failover == b->failover)
+		return; /* check_failover() has told it */
+	if (a->failover->index > b->failover->index) {
+		other = a;
+		a = b;
+		b = other;
+	}
+	conf->here = b->failover->place;
+	conf_error(conf,
+	    "failover \"%s\": its prefix %s and that of failover "
+	    "\"%s\", %s, overlap, and both share the router \"%s\"",
+	    b->failover->name, prefix_text(&b->prefix, one, sizeof(one)),
+	    a->failover->name, prefix_text(&a->prefix, two, sizeof(two)),
+	    b->failover->router[LOCAL]);
+}
+
+/*
+ * No prefix of a router belongs to two failovers.  Two prefixes are disjoint
+ * or one holds the other, so in sorted order it is enough to compare each
+ * with the last one that was in no other.
+ */
+static void
+check_prefixes(struct conf *conf, struct failover_conf **list, size_t n)
+{
+	struct claim *claims, *outer, *claim;
+	size_t count = 0, i;
+	int which;
+
+	claims = conf_alloc(n + 1, PREFIXES * sizeof(*claims));
+	for (i = 0; i < n; i++) {
+		for (which = PRIMARY; which < PREFIXES; which++) {
+			claims[count].failover = list[i];
+			claims[count++].prefix = list[i]->prefix[which];
+		}
+	}
+	qsort(claims, count, sizeof(*claims), compare_claims);
+	outer = claims;
+	for (claim = claims + 1; claim < claims + count; claim++) {
+		if (compare_routers(outer->failover, claim->failover) == 0 &&
+		    prefix_overlap(&outer->prefix, &claim->prefix))
+			claim_conflict(conf, outer, claim);
+		else
+			outer = claim;
+	}
+	free(claims);
+}
+
+/* Is all there that comparing failovers with each other looks at? */
+static bool
+is_whole(const struct failover_conf *f)
+{
+	return (f->router_project != NULL && f->router_region[LOCAL] != NULL &&
+	    f->router[LOCAL] != NULL && f->account != NULL && f->match != NULL);
+}
+
+static void
+check_together(struct conf *conf)
+{
+	struct failover_conf **list, *f;
+	size_t n = 0;
+
+	list = conf_alloc(conf->nfailovers + 1, sizeof(struct failover_conf *));
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		list[n++] = f;
+	check_names(conf, list, n);
+	n = 0;
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		if (is_whole(f))
+			list[n++] = f;
+	check_texts(conf, list, n);
+	check_prefixes(conf, list, n);
+	free(list);
+}
+
+/* What must stand at the top; conf->here is the end of the file. */
+static void
+check_top(struct conf *conf)
+{
+	struct failover_conf *top = conf->top;
+
+	if (!top->given->broken) {
+		if (!is_given(top, ST_PROBER_CREDENTIALS))
+			conf_error(conf, "\"prober credentials\" is missing");
+		if (!is_given(top, ST_ACTUATOR_CREDENTIALS))
+			conf_error(conf, "\"actuator credentials\" is missing");
+		if (TAILQ_EMPTY(&conf->failovers))
+			conf_error(conf, "no failover block");
+	}
+	check_unknown_after(conf, top);
+}
+
+/*
+ * Complete what was read: fill in defaults and what the failover blocks take
+ * from the top, and check the whole.  Every error is told.  Returns 0, or -1
+ * where there was any, also before.
+ */
+int
+conf_finish(struct conf *conf)
+{
+	struct failover_conf *f;
+
+	check_top(conf);
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		check_failover(conf, f);
+	check_together(conf);
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		given_free(f);
+	failover_free(conf->top);
+	conf->top = NULL;
+	return (conf->errors == 0 ? 0 : -1);
+}

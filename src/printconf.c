@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#include "conf.h"
+
+static const char *
+yesno(bool value)
+{
+	return (value ? "yes" : "no");
+}
+
+static const char *
+level_name(int level)
+{
+	switch (level) {
+	case LOG_DEBUG:
+		return ("debug");
+	case LOG_WARNING:
+		return ("warning");
+	case LOG_ERR:
+		return ("error");
+	default:
+		return ("info");
+	}
+}
+
+static const char *
+advert_name(enum advert advert)
+{
+	switch (advert) {
+	case ADVERT_ADVERTISE:
+		return ("advertise");
+	case ADVERT_WITHDRAW:
+		return ("withdraw");
+	case ADVERT_KEEP:
+		break;
+	}
+	return ("keep");
+}
+
+static const char *
+steer_name(enum steer steer)
+{
+	switch (steer) {
+	case STEER_PRIORITY:
+		return ("priority");
+	case STEER_FAILED:
+		return ("failed");
+	case STEER_KEEP:
+		break;
+	}
+	return ("keep");
+}
+
+/* A string as the lexer reads it back. */
+static void
+print_string(FILE *fp, const char *before, const char *text, const char *after)
+{
+	fprintf(fp, "%s\"", before);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', fp);
+		fputc(*text, fp);
+	}
+	fprintf(fp, "\"%s", after);
+}
+
+/* What may be left out has no default that could be printed. */
+static void
+print_optional(FILE *fp, const char *before, const char *text)
+{
+	if (text != NULL)
+		print_string(fp, before, text, "\n");
+}
+
+/* Milliseconds as seconds, with as much of a fraction as there is. */
+static void
+print_seconds(FILE *fp, const char *before, int64_t ms, const char *after)
+{
+	int fraction = ms % 1000, digits = 3;
+
+	fprintf(fp, "%s%lld", before, (long long)(ms / 1000));
+	if (fraction != 0) {
+		for (; fraction % 10 == 0; fraction /= 10)
+			digits--;
+		fprintf(fp, ".%0*d", digits, fraction);
+	}
+	fputs(after, fp);
+}
+
+static void
+print_names(FILE *fp, const char *before, const struct names *names)
+{
+	const struct name *name;
+
+	fprintf(fp, "%s{", before);
+	TAILQ_FOREACH(name, names, entry)
+		print_string(fp, " ", name->text, "");
+	fputs(" }\n", fp);
+}
+
+static void
+print_states(FILE *fp, const char *before, uint32_t states, const char *after)
+{
+	int state;
+
+	fprintf(fp, "%s{", before);
+	for (state = 1; state <= STATE_MAX; state++) {
+		if ((states & 1U << state) != 0)
+			fprintf(fp, " %d", state);
+	}
+	fprintf(fp, " }%s", after);
+}
+
+static void
+print_users(FILE *fp, const struct conf *conf)
+{
+	print_string(fp, "user resolver ", conf->user[ROLE_RESOLVER], "\n");
+	print_string(fp, "user signer ", conf->user[ROLE_SIGNER], "\n");
+	print_string(fp, "user prober ", conf->user[ROLE_PROBER], "\n");
+	print_string(fp, "user actuator ", conf->user[ROLE_ACTUATOR], "\n");
+	print_string(fp, "user reporter ", conf->user[USER_REPORTER], "\n");
+	print_string(fp, "chroot ", conf->chroot, "\n");
+}
+
+static void
+print_logging(FILE *fp, const struct conf *conf)
+{
+	fprintf(fp, "log level %s\n", level_name(conf->log_level));
+	fprintf(fp, "log syslog %s\n", yesno(conf->log_syslog));
+	fprintf(fp, "log stderr %s\n", yesno(conf->log_stderr));
+	print_optional(fp, "log file ", conf->log_file);
+	print_optional(fp, "log events file ", conf->events_file);
+	fprintf(fp, "log events stderr %s\n", yesno(conf->events_stderr));
+}
+
+static void
+print_global(FILE *fp, const struct conf *conf)
+{
+	const struct nameserver *ns;
+
+	print_optional(fp, "prober credentials file ",
+	    conf->credentials[ROLE_PROBER]);
+	print_optional(fp, "actuator credentials file ",
+	    conf->credentials[ROLE_ACTUATOR]);
+	print_string(fp, "endpoint compute ", conf->url[API_COMPUTE], "\n");
+	print_string(fp, "endpoint cloudflare ", conf->url[API_CLOUDFLARE],
+	    "\n");
+	print_string(fp, "endpoint logging ", conf->url[URL_LOGGING], "\n");
+	print_string(fp, "endpoint metadata ", conf->url[URL_METADATA], "\n");
+	print_optional(fp, "tls ca file ", conf->ca_file);
+	TAILQ_FOREACH(ns, &conf->nameservers, entry)
+		fprintf(fp, "nameserver %s port %u\n", ns->address, ns->port);
+	print_users(fp, conf);
+	print_logging(fp, conf);
+	print_string(fp, "state file ", conf->state_file, "\n");
+	print_seconds(fp, "return-after ", conf->return_after, "\n");
+	if (conf->handover == -1)
+		fputs("handover no\n", fp);
+	else
+		print_seconds(fp, "handover wait ", conf->handover, "\n");
+	print_seconds(fp, "drain ", conf->drain, "\n");
+}
+
+static void
+print_sides(FILE *fp, const struct failover_conf *f)
+{
+	char buf[PREFIX_LEN];
+
+	print_string(fp, "\tproject ", f->project, "\n");
+	print_string(fp, "\tlocal region ", f->region[LOCAL], "\n");
+	print_string(fp, "\tremote region ", f->region[REMOTE], "\n");
+	print_string(fp, "\trouter project ", f->router_project, "\n");
+	print_string(fp, "\tlocal router ", f->router[LOCAL], "");
+	print_string(fp, " region ", f->router_region[LOCAL], "\n");
+	print_string(fp, "\tremote router ", f->router[REMOTE], "");
+	print_string(fp, " region ", f->router_region[REMOTE], "\n");
+	fprintf(fp, "\tprimary prefix %s\n",
+	    prefix_text(&f->prefix[PRIMARY], buf, sizeof(buf)));
+	fprintf(fp, "\tsecondary prefix %s\n",
+	    prefix_text(&f->prefix[SECONDARY], buf, sizeof(buf)));
+	print_string(fp, "\tcloudflare account ", f->account->id, "");
+	print_string(fp, " token file ", f->account->token_file, "\n");
+	print_string(fp, "\tcloudflare routes matching ", f->match, "");
+	fprintf(fp, " priority %u failed %u", f->priority, f->failed);
+	if (f->expect != -1)
+		fprintf(fp, " expect %d", f->expect);
+	fputc('\n', fp);
+}
+
+static void
+print_health(FILE *fp, const struct failover_conf *f)
+{
+	const struct policy *p = &f->policy;
+
+	print_seconds(fp, "\tinterval ", p->interval, "");
+	print_seconds(fp, " fast ", p->fast, "\n");
+	fprintf(fp, "\thealth window %u up %u down %u\n", p->window, p->up,
+	    p->down);
+	if (f->require_percent == 100)
+		fputs("\thealth require all\n", fp);
+	else
+		fprintf(fp, "\thealth require %u percent\n",
+		    f->require_percent);
+	if (!TAILQ_EMPTY(&f->services))
+		print_names(fp, "\thealth services ", &f->services);
+	print_seconds(fp, "\thealth unknown-after ", p->unknown_after, "\n");
+	fprintf(fp, "\tbgp peers %s\n", f->bgp_all ? "all" : "any");
+	print_seconds(fp, "\tbgp down-after ", p->bgp_down_after, "\n");
+	fprintf(fp, "\tbgp local %s\n", p->local_bgp ? "require" : "ignore");
+}
+
+/* "verify n" and a line for the states that have another number each. */
+static void
+print_verify(FILE *fp, const struct policy *p)
+{
+	uint32_t states, done = 0;
+	int other, state;
+
+	fprintf(fp, "\tverify %u\n", p->verify[0]);
+	for (state = 1; state <= STATE_MAX; state++) {
+		if (p->verify[state] == p->verify[0] ||
+		    (done & 1U << state) != 0)
+			continue;
+		states = 0;
+		for (other = state; other <= STATE_MAX; other++) {
+			if (p->verify[other] == p->verify[state])
+				states |= 1U << other;
+		}
+		print_states(fp, "\tverify state ", states, "");
+		fprintf(fp, " %u\n", p->verify[state]);
+		done |= states;
+	}
+}
+
+static void
+print_policy(FILE *fp, const struct failover_conf *f)
+{
+	const struct policy *p = &f->policy;
+	const struct actions *row;
+	int state;
+
+	print_verify(fp, p);
+	print_seconds(fp, "\tdwell ", p->dwell,
+	    p->dwell_except == 0 ? "\n" : "");
+	if (p->dwell_except != 0)
+		print_states(fp, " except ", p->dwell_except, "\n");
+	for (state = 1; state <= STATE_MAX; state++) {
+		row = &p->table[state];
+		fprintf(fp,
+		    "\tstate %d primary %s secondary %s cloudflare "
+		    "%s\n",
+		    state, advert_name(row->prefix[PRIMARY]),
+		    advert_name(row->prefix[SECONDARY]),
+		    steer_name(row->cloudflare));
+	}
+	fprintf(fp, "\tpassive %s\n", yesno(f->passive));
+	if (TAILQ_EMPTY(&f->peers))
+		fputs("\tadvertise on router\n", fp);
+	else
+		print_names(fp, "\tadvertise on peer ", &f->peers);
+}
+
+static void
+print_timeouts(FILE *fp, const struct timeouts *t)
+{
+	print_seconds(fp, "\ttimeout connect ", t->connect, "\n");
+	print_seconds(fp, "\ttimeout api ", t->api, "\n");
+	print_seconds(fp, "\ttimeout health ", t->health, "\n");
+	print_seconds(fp, "\ttimeout bgp-update ", t->bgp_update, "\n");
+	print_seconds(fp, "\ttimeout cloudflare ", t->cloudflare, "\n");
+	print_seconds(fp, "\ttimeout cloudflare-bulk ", t->cloudflare_bulk,
+	    "\n");
+}
+
+/*
+ * Print a complete configuration, as conf_parse() returns it, so that parsing
+ * what was printed gives the same.  Defaults and what was said at the top for
+ * all failovers are written into every block.  There are no secrets in it:
+ * they are in the files that it names.
+ */
+void
+conf_print(const struct conf *conf, FILE *fp)
+{
+	const struct failover_conf *f;
+
+	print_global(fp, conf);
+	TAILQ_FOREACH(f, &conf->failovers, entry) {
+		print_string(fp, "\nfailover ", f->name, " {\n");
+		print_sides(fp, f);
+		print_health(fp, f);
+		print_policy(fp, f);
+		print_timeouts(fp, &f->timeout);
+		fputs("}\n", fp);
+	}
+}
