@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mtgcpd.h"
+
+/*
+ * The clockwork of the daemon: for every failover a cycle an interval, from
+ * sample to decision to plan.
+ */
+
+#define GRACE (5 * 1000) /* what a prober may be late, in milliseconds */
+
+static struct {
+	struct failover *failover;
+	size_t count;
+	struct channel *prober;
+	struct channel *actuator;
+	bool stopping;
+} engine;
+
+static void engine_tick(evutil_socket_t, short, void *);
+static void engine_late(evutil_socket_t, short, void *);
+
+/* All failovers, for the state file.  Returns how many. */
+size_t
+engine_failovers(struct failover **failovers)
+{
+	*failovers = engine.failover;
+	return (engine.count);
+}
+
+/*
+ * Make the failovers of the configuration, which must outlive the engine, with
+ * nothing known.  Returns -1 if memory is short.
+ */
+int
+engine_init(struct event_base *base, const struct conf *conf)
+{
+	const struct failover_conf *fc;
+	struct failover *failover;
+
+	engine.failover = calloc(conf->nfailovers, sizeof(*engine.failover));
+	if (engine.failover == NULL)
+		return (-1);
+	TAILQ_FOREACH(fc, &conf->failovers, entry) {
+		failover = &engine.failover[engine.count++];
+		failover->conf = fc;
+		machine_init(&failover->machine);
+		failover->decision.interval = fc->policy.interval;
+		failover->tick = evtimer_new(base, engine_tick, failover);
+		failover->deadline = evtimer_new(base, engine_late, failover);
+		if (failover->tick == NULL || failover->deadline == NULL)
+			return (-1);
+	}
+	return (0);
+}
+
+static void
+engine_after(struct event *timer, int64_t ms)
+{
+	struct timeval tv;
+
+	if (ms < 0)
+		ms = 0;
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = (ms % 1000) * 1000;
+	if (evtimer_add(timer, &tv) == -1)
+		fatalx("evtimer_add");
+}
+
+/* Begin to turn: the first cycles are spread over the interval. */
+void
+engine_start(struct channel *prober, struct channel *actuator)
+{
+	struct failover *failover;
+	size_t i;
+
+	engine.prober = prober;
+	engine.actuator = actuator;
+	for (i = 0; i < engine.count; i++) {
+		failover = &engine.failover[i];
+		engine_after(failover->tick,
+		    failover->conf->policy.interval * (int64_t)i /
+			(int64_t)engine.count);
+	}
+}
+
+static json_t *
+engine_verdicts(enum verdict local, enum verdict remote, enum verdict bgp)
+{
+	return (json_pack("{s:o, s:o, s:o}", "local_healthy",
+	    event_verdict(local), "remote_healthy", event_verdict(remote),
+	    "remote_bgp_up", event_verdict(bgp)));
+}
+
+static json_t *
+engine_samples(const struct failover *failover)
+{
+	const struct sample *sample = &failover->sample;
+
+	return (engine_verdicts(sample->services[LOCAL],
+	    sample->services[REMOTE], sample->bgp[REMOTE]));
+}
+
+static void
+engine_transition(struct failover *failover)
+{
+	const struct decision *decision = &failover->decision;
+	const char *name = failover->conf->name;
+	struct event_head head = {
+		.type = "state_transition",
+		.result = RESULT_SUCCESS,
+		.component = "state_machine",
+		.operation = "state_transition",
+		.failover = name,
+		.corr = failover->corr,
+		.duration = -1,
+	};
+
+	log_info("%s: state %d -> %d (local %s, remote %s, remote BGP %s)",
+	    name, decision->old, decision->current,
+	    v_name(decision->local, "healthy", "unhealthy"),
+	    v_name(decision->remote, "healthy", "unhealthy"),
+	    v_name(decision->remote_bgp, "up", "down"));
+	event_emit(&head,
+	    json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "old_state",
+		decision->old, "new_state", decision->current, "local_healthy",
+		event_verdict(decision->local), "remote_healthy",
+		event_verdict(decision->remote), "remote_bgp_up",
+		event_verdict(decision->remote_bgp), "planned_actions",
+		plan_actions(failover, &decision->actions), "samples",
+		engine_samples(failover)));
+	/* Restarts must not undo what is about to be done. */
+	statefile_dirty();
+	(void)statefile_save();
+}
+
+/* Say, once an occasion, what keeps a candidate waiting. */
+static void
+engine_pending(struct failover *failover, enum pending before, int candidate)
+{
+	static const char *const types[] = {
+		[PENDING_VERIFY] = "verification_pending",
+		[PENDING_DWELL] = "dwell_time_enforced",
+		[PENDING_RETURN] = "return_delayed",
+	};
+	const struct decision *decision = &failover->decision;
+	const char *type;
+	struct event_head head = {
+		.result = RESULT_SUCCESS,
+		.component = "state_machine",
+		.failover = failover->conf->name,
+		.corr = failover->corr,
+		.duration = -1,
+	};
+
+	if (decision->pending == PENDING_NONE ||
+	    (decision->pending == before && decision->candidate == candidate))
+		return;
+	type = types[decision->pending];
+	head.type = head.operation = type;
+	log_info("%s: state %d waits for %s", failover->conf->name,
+	    decision->candidate, pending_name(decision->pending));
+	if (decision->pending == PENDING_VERIFY)
+		event_emit(&head,
+		    json_pack("{s:i, s:i, s:i}", "candidate",
+			decision->candidate, "current_state", decision->current,
+			"count", (int)decision->verify_left));
+	else
+		event_emit(&head,
+		    json_pack("{s:i, s:i, s:f}", "candidate",
+			decision->candidate, "current_state", decision->current,
+			"seconds_left",
+			(double)decision->pending_left / 1000.0));
+}
+
+static void
+engine_stuck(struct failover *failover)
+{
+	const struct failover_conf *conf = failover->conf;
+	char error[REASON_LEN];
+	char prefix[PREFIX_LEN];
+	struct event_head head = {
+		.type = "handover_stuck",
+		.result = RESULT_FAILURE,
+		.component = "state_machine",
+		.operation = "handover_stuck",
+		.failover = conf->name,
+		.corr = failover->corr,
+		.duration = -1,
+		.error = error,
+	};
+
+	if (!failover->decision.handover_stuck)
+		return;
+	prefix_text(&conf->prefix[PRIMARY], prefix, sizeof(prefix));
+	snprintf(error, sizeof(error),
+	    "the remote side has not announced %s "
+	    "for %lld s: acting without it",
+	    prefix, (long long)(conf->policy.handover / 1000));
+	log_errorx("%s: %s", conf->name, error);
+	event_emit(&head,
+	    json_pack("{s:i, s:i, s:f}", "candidate",
+		failover->decision.current, "current_state",
+		failover->decision.current, "seconds_left", 0.0));
+}
+
+static json_t *
+engine_pending_details(const struct decision *decision)
+{
+	if (decision->pending == PENDING_NONE)
+		return (json_null());
+	return (json_pack("{s:i, s:s, s:i, s:f}", "candidate",
+	    decision->candidate, "waits_for", pending_name(decision->pending),
+	    "cycles_left", (int)decision->verify_left, "seconds_left",
+	    (double)decision->pending_left / 1000.0));
+}
+
+static json_t *
+engine_plan_details(const struct plan *plan)
+{
+	enum plan_progress progress = plan->progress;
+
+	if (progress == PROGRESS_RUNNING && !plan->permitted)
+		progress = PROGRESS_WAITING;
+	return (json_pack("{s:o, s:s}", "id",
+	    plan->msg.plan == 0 ? json_null() :
+				  json_integer((json_int_t)plan->msg.plan),
+	    "status", plan_progress_name(progress)));
+}
+
+/* The summary of the cycle, the last of its events. */
+static void
+engine_cycle_event(struct failover *failover, int64_t now)
+{
+	static const struct actions nothing;
+	const struct decision *decision = &failover->decision;
+	const struct sample *sample = &failover->sample;
+	double age = decision->current == STATE_NONE ?
+	    0 :
+	    (double)(now - failover->machine.entered) / 1000.0;
+	struct event_head head = {
+		.type = "health_check_cycle",
+		.result = RESULT_SUCCESS,
+		.component = "daemon",
+		.operation = "health_check_cycle",
+		.failover = failover->conf->name,
+		.corr = failover->corr,
+		.duration = now - failover->started,
+		.error = "calls failed",
+	};
+
+	if (failover->calls_failed)
+		head.result = RESULT_FAILURE;
+	else if (failover->plan.skipped)
+		head.result = RESULT_SKIPPED;
+	event_emit(&head,
+	    json_pack("{s:i, s:i, s:f, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, "
+		      "s:b, s:n}",
+		"state_code", decision->read, "current_state",
+		decision->current, "time_in_state_seconds", age,
+		"health_status",
+		engine_verdicts(decision->local, decision->remote,
+		    decision->remote_bgp),
+		"samples", engine_samples(failover), "remote_announces",
+		"primary", event_verdict(sample->remote_announces[PRIMARY]),
+		"secondary", event_verdict(sample->remote_announces[SECONDARY]),
+		"planned_actions",
+		plan_actions(failover,
+		    decision->read == STATE_NONE ? &nothing :
+						   &decision->actions),
+		"plan", engine_plan_details(&failover->plan), "pending",
+		engine_pending_details(decision), "passive_mode",
+		failover->conf->passive, "held"));
+}
+
+/* What is remembered of services and peers, in one number: has it changed? */
+static size_t
+engine_memory(const struct failover *failover)
+{
+	size_t sum = 0;
+	size_t i;
+	int side;
+
+	for (side = LOCAL; side < SIDES; side++) {
+		sum = sum * 31 + failover->memory[side].count;
+		sum = sum * 31 + failover->had_peers[side];
+		for (i = 0; i < failover->memory[side].count; i++)
+			sum = sum * 31 +
+			    failover->memory[side].service[i].empty;
+	}
+	return (sum);
+}
+
+/* The cycle is over: decide, say so, and act. */
+static void
+engine_cycle_end(struct failover *failover)
+{
+	enum pending pending = failover->decision.pending;
+	int candidate = failover->decision.candidate;
+	size_t memory = engine_memory(failover);
+	int64_t now = mono_ms();
+
+	failover->running = false;
+	evtimer_del(failover->deadline);
+	log_setcorr(failover->corr);
+	cycle_sample(failover, now);
+	machine_step(&failover->machine, &failover->conf->policy,
+	    &failover->sample, now, &failover->decision);
+	if (engine_memory(failover) != memory)
+		statefile_dirty();
+	cycle_events(failover);
+	if (failover->decision.changed)
+		engine_transition(failover);
+	engine_pending(failover, pending, candidate);
+	engine_stuck(failover);
+	plan_next(failover, engine.actuator, now);
+	engine_cycle_event(failover, now);
+	log_setcorr("");
+	if (!engine.stopping)
+		engine_after(failover->tick,
+		    failover->started + failover->decision.interval -
+			mono_ms());
+}
+
+static void
+engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
+{
+	struct failover *failover = arg;
+
+	log_setcorr("");
+	cycle_begin(failover, engine.prober);
+	engine_after(failover->deadline,
+	    failover->conf->timeout.health + GRACE);
+}
+
+/* The prober keeps to the budget by itself; if it does not, all is unknown. */
+static void
+engine_late(evutil_socket_t fd __unused, short what __unused, void *arg)
+{
+	struct failover *failover = arg;
+
+	log_warnx("%s: the prober is late; nothing is known of this cycle",
+	    failover->conf->name);
+	cycle_clear(failover);
+	failover->calls_failed = true;
+	engine_cycle_end(failover);
+}
+
+static struct failover *
+engine_find(const struct imsg *imsg, enum role sender)
+{
+	if (imsg->hdr.id >= engine.count)
+		fatalx("%s sent %s for an unknown failover", role_name(sender),
+		    proto_name(imsg->hdr.type));
+	return (&engine.failover[imsg->hdr.id]);
+}
+
+/* Take what the prober has seen. */
+void
+engine_prober(const struct imsg *imsg)
+{
+	struct failover *failover = engine_find(imsg, ROLE_PROBER);
+
+	log_setcorr(failover->corr);
+	if (cycle_message(failover, imsg))
+		engine_cycle_end(failover);
+	log_setcorr("");
+}
+
+/* Take what the actuator has done. */
+void
+engine_actuator(const struct imsg *imsg)
+{
+	struct failover *failover = engine_find(imsg, ROLE_ACTUATOR);
+
+	log_setcorr(failover->plan.msg.corr);
+	(void)plan_message(failover, imsg);
+	log_setcorr("");
+}
+
+/* Begin no further cycle and no further step. */
+void
+engine_stop(void)
+{
+	struct failover *failover;
+	size_t i;
+
+	engine.stopping = true;
+	for (i = 0; i < engine.count; i++) {
+		failover = &engine.failover[i];
+		evtimer_del(failover->tick);
+		evtimer_del(failover->deadline);
+		failover->running = false;
+	}
+}
+
+/* Release the failovers. */
+void
+engine_free(void)
+{
+	struct failover *failover;
+	size_t i;
+
+	for (i = 0; i < engine.count; i++) {
+		failover = &engine.failover[i];
+		cycle_clear(failover);
+		region_forget(&failover->memory[LOCAL]);
+		region_forget(&failover->memory[REMOTE]);
+		event_free(failover->tick);
+		event_free(failover->deadline);
+	}
+	free(engine.failover);
+	memset(&engine, 0, sizeof(engine));
+}

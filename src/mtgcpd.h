@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#ifndef MTGCPD_H
+#define MTGCPD_H
+
+#include <sys/types.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "conf.h"
+#include "health.h"
+#include "proto.h"
+#include "state.h"
+
+/* What every event says, beside its details; see event_emit(). */
+struct event_head {
+	const char *type;
+	enum outcome result;
+	const char *component;
+	const char *operation;
+	const char *failover; /* NULL: the daemon's */
+	const char *corr;     /* NULL: outside cycles */
+	int64_t duration;     /* milliseconds, -1: nothing to say */
+	const char *error;    /* NULL unless result is failure */
+};
+
+/* What the cycle that is running has seen of one side. */
+struct cycle_side {
+	struct service_result *service;
+	size_t nservices;
+	size_t size;
+	uint32_t endpoints;
+	uint32_t healthy;
+	json_t *unhealthy; /* list, for the event */
+	bool region_seen;
+	struct msg_probe_region region;
+	bool router_seen;
+	struct msg_probe_router router;
+	json_t *peers; /* name: status */
+};
+
+/* How far the plan of a failover has come. */
+enum plan_progress {
+	PROGRESS_NONE,
+	PROGRESS_RUNNING,
+	PROGRESS_WAITING, /* hand-over, or a state read as 0 */
+	PROGRESS_DONE,
+	PROGRESS_FAILED,
+	PROGRESS_SUPERSEDED,
+	PROGRESS_SKIPPED,
+};
+
+/* The plan that was sent to the actuator last, and what became of it. */
+struct plan {
+	struct msg_plan msg;
+	enum plan_progress progress;
+	bool permitted;
+	bool skipped; /* passive: something would have been written */
+	int64_t ended;
+	int64_t looked; /* when Cloudflare was looked at last; -1: never */
+};
+
+/* A failover at run time. */
+struct failover {
+	const struct failover_conf *conf;
+	struct machine machine;
+	struct decision decision;
+	struct region_memory memory[SIDES];
+	bool had_peers[SIDES];
+	bool custom_told; /* of an enabled peer that ignores the router */
+	bool gate_told;	  /* that the secondary prefix waits for hand-over */
+	struct event *tick;
+	struct event *deadline;
+	uint64_t cycle; /* number of the cycle that runs or ran last */
+	bool running;
+	char corr[CORR_LEN];
+	int64_t started;
+	struct cycle_side side[SIDES];
+	struct sample sample;
+	bool calls_failed;
+	uint64_t next_plan;
+	struct plan plan;
+};
+
+/* clock.c */
+int64_t mono_ms(void);
+int64_t wall_ms(void);
+void correlation_id(char *, size_t);
+
+/* cycle.c */
+void cycle_begin(struct failover *, struct channel *prober);
+bool cycle_message(struct failover *, const struct imsg *);
+void cycle_sample(struct failover *, int64_t now);
+void cycle_events(struct failover *);
+void cycle_clear(struct failover *);
+
+/* engine.c */
+int engine_init(struct event_base *, const struct conf *);
+void engine_start(struct channel *prober, struct channel *actuator);
+void engine_prober(const struct imsg *);
+void engine_actuator(const struct imsg *);
+void engine_stop(void);
+void engine_free(void);
+size_t engine_failovers(struct failover **);
+
+/* event.c */
+int event_open(const struct conf *);
+void event_reopen(void);
+void event_emit(const struct event_head *, json_t *details);
+json_t *event_verdict(enum verdict);
+void event_close(void);
+
+/* hosts.c */
+void hosts_init(struct event_base *);
+void hosts_add(const char *url, enum role);
+void hosts_start(struct channel *resolver, struct channel *prober,
+    struct channel *actuator, void (*ready)(void));
+void hosts_resolved(const struct imsg *);
+void hosts_nameservers(struct nameservers *);
+uint16_t url_host(const char *url, char *host, size_t);
+void hosts_free(void);
+
+/* output.c */
+int output_open(const struct conf *, bool foreground);
+void output_reopen(void);
+void output_put(int priority, const char *corr, const char *text);
+void output_close(void);
+
+/* plan.c */
+void plan_next(struct failover *, struct channel *actuator, int64_t now);
+bool plan_message(struct failover *, const struct imsg *);
+const char *plan_progress_name(enum plan_progress);
+json_t *plan_actions(const struct failover *, const struct actions *);
+
+/* push.c */
+int push_key(struct channel *signer, const struct conf *, enum role);
+int push_ca(struct channel *, const struct conf *);
+void push_nameserver(struct channel *resolver, const struct nameserver *);
+void push_prober(struct channel *, const struct conf *, const char *token_uri);
+int push_cf_token(struct channel *actuator, const struct account *);
+int push_actuator(struct channel *, const struct conf *, const char *token_uri);
+
+/* statefile.c */
+int statefile_lock(const char *path);
+int statefile_load(const char *path, struct failover *, size_t);
+void statefile_dirty(void);
+int statefile_save(void);
+void statefile_init(struct event_base *, const char *path);
+void statefile_close(void);
+
+#endif /* MTGCPD_H */

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <string.h>
+
+#include "log.h"
+#include "mtgcpd.h"
+
+/*
+ * From decisions to plans: when the actuator is given the desired picture of a
+ * failover, when a plan in flight has to pause, and what its results mean.
+ */
+
+#define LOOK_EVERY (60 * 1000) /* how often Cloudflare is asked for drift */
+
+/* The name of a plan's progress in events. */
+const char *
+plan_progress_name(enum plan_progress progress)
+{
+	static const char *const names[] = {
+		[PROGRESS_NONE] = "none",
+		[PROGRESS_RUNNING] = "running",
+		[PROGRESS_WAITING] = "waiting",
+		[PROGRESS_DONE] = "done",
+		[PROGRESS_FAILED] = "failed",
+		[PROGRESS_SUPERSEDED] = "superseded",
+		[PROGRESS_SKIPPED] = "skipped",
+	};
+
+	return (names[progress]);
+}
+
+static json_t *
+plan_advert(enum advert advert)
+{
+	if (advert == ADVERT_KEEP)
+		return (json_null());
+	return (json_boolean(advert == ADVERT_ADVERTISE));
+}
+
+static int32_t
+plan_priority(const struct failover_conf *conf, enum steer steer)
+{
+	return (
+	    (int32_t)(steer == STEER_PRIORITY ? conf->priority : conf->failed));
+}
+
+/* Actions as events show them: null where nothing is to change. */
+json_t *
+plan_actions(const struct failover *failover, const struct actions *actions)
+{
+	return (json_pack("{s:o, s:o, s:o}", "advertise_primary",
+	    plan_advert(actions->prefix[PRIMARY]), "advertise_secondary",
+	    plan_advert(actions->prefix[SECONDARY]), "cloudflare_priority",
+	    actions->cloudflare == STEER_KEEP ?
+		json_null() :
+		json_integer(
+		    plan_priority(failover->conf, actions->cloudflare))));
+}
+
+static void
+plan_permit(struct failover *failover, struct channel *actuator, bool proceed)
+{
+	struct msg_permit msg;
+
+	if (failover->plan.permitted == proceed)
+		return;
+	failover->plan.permitted = proceed;
+	memset(&msg, 0, sizeof(msg));
+	msg.plan = failover->plan.msg.plan;
+	msg.proceed = proceed;
+	channel_send(actuator, IMSG_PLAN_PERMIT, failover->conf->index, &msg,
+	    sizeof(msg));
+}
+
+/* Is the prefix in the configuration of the local router, as far as known? */
+static bool
+plan_configured(const struct failover *failover, enum which which)
+{
+	const struct cycle_side *local = &failover->side[LOCAL];
+
+	return (local->router_seen &&
+	    local->router.configured[which] > PRESENCE_NONE);
+}
+
+/* Say, once an occasion, that hand-over keeps the secondary prefix. */
+static void
+plan_tell_gate(struct failover *failover, bool gated)
+{
+	const struct failover_conf *conf = failover->conf;
+	char prefix[PREFIX_LEN];
+	struct event_head head = {
+		.type = "bgp_advertisement_change",
+		.result = RESULT_SKIPPED,
+		.component = "gcp_bgp",
+		.operation = "withdraw_prefix",
+		.failover = conf->name,
+		.corr = failover->corr,
+		.duration = -1,
+	};
+
+	gated = gated && plan_configured(failover, SECONDARY);
+	if (!gated || failover->gate_told) {
+		failover->gate_told = gated;
+		return;
+	}
+	failover->gate_told = true;
+	prefix_text(&conf->prefix[SECONDARY], prefix, sizeof(prefix));
+	log_info("%s: %s stays advertised until the remote side has announced "
+		 "it for %lld s",
+	    conf->name, prefix, (long long)(conf->policy.handover / 1000));
+	event_emit(&head,
+	    json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, "
+		      "s:s}",
+		"gcp_project", conf->router_project, "region",
+		conf->router_region[LOCAL], "router", conf->router[LOCAL],
+		"prefix", prefix, "operation_id", "request_id", "http_status",
+		"effect_seen", "ranges_before", "ranges_after", "why",
+		"handover: the remote side has not announced it for long "
+		"enough"));
+}
+
+/* The picture that is desired now: the state's actions, but for what the
+ * hand-over rules hold back. */
+static void
+plan_picture(struct failover *failover, struct msg_plan *msg)
+{
+	const struct decision *decision = &failover->decision;
+	bool gated;
+	int i;
+
+	for (i = 0; i < PREFIXES; i++)
+		msg->prefix[i] = decision->actions.prefix[i];
+	msg->cloudflare = decision->actions.cloudflare;
+	gated = decision->keep_secondary &&
+	    msg->prefix[SECONDARY] == ADVERT_WITHDRAW;
+	if (gated)
+		msg->prefix[SECONDARY] = ADVERT_KEEP;
+	plan_tell_gate(failover, gated);
+}
+
+static bool
+plan_same(const struct msg_plan *a, const struct msg_plan *b)
+{
+	return (a->prefix[PRIMARY] == b->prefix[PRIMARY] &&
+	    a->prefix[SECONDARY] == b->prefix[SECONDARY] &&
+	    a->cloudflare == b->cloudflare);
+}
+
+/*
+ * Has what is ours on the local router drifted from what the last plan left
+ * there?  Only a cycle that began after the plan had ended can tell.
+ */
+static bool
+plan_drifted(const struct failover *failover)
+{
+	const struct cycle_side *local = &failover->side[LOCAL];
+	const struct plan *plan = &failover->plan;
+	int i, configured;
+
+	if (!local->router_seen || failover->started < plan->ended)
+		return (false);
+	for (i = 0; i < PREFIXES; i++) {
+		configured = local->router.configured[i];
+		if (configured == PRESENCE_UNKNOWN)
+			continue;
+		if (plan->msg.prefix[i] == ADVERT_ADVERTISE &&
+		    configured != PRESENCE_ALL)
+			return (true);
+		if (plan->msg.prefix[i] == ADVERT_WITHDRAW &&
+		    configured != PRESENCE_NONE)
+			return (true);
+	}
+	return (false);
+}
+
+/* Is it time to look whether the routes at Cloudflare are still ours? */
+static bool
+plan_look_due(const struct failover *failover, int64_t now)
+{
+	int64_t every = failover->conf->policy.interval;
+
+	if (every < LOOK_EVERY)
+		every = LOOK_EVERY;
+	return (failover->plan.msg.cloudflare != STEER_KEEP &&
+	    now - failover->plan.looked >= every);
+}
+
+static void
+plan_send(struct failover *failover, struct channel *actuator,
+    struct msg_plan *msg, bool repair)
+{
+	struct plan *plan = &failover->plan;
+
+	msg->plan = ++failover->next_plan;
+	msg->repair = repair;
+	strlcpy(msg->corr, failover->corr, sizeof(msg->corr));
+	plan->msg = *msg;
+	plan->progress = PROGRESS_RUNNING;
+	plan->permitted = true;
+	plan->skipped = false;
+	plan->looked = mono_ms();
+	channel_send(actuator, IMSG_PLAN, failover->conf->index, msg,
+	    sizeof(*msg));
+}
+
+/*
+ * Act on the decision of the cycle that has just ended.  A reading of 0 begins
+ * nothing and pauses what has begun; so does waiting for the other side to
+ * take over.  A new picture replaces the steps not yet begun of an old one; the
+ * same picture is sent again if it failed, has drifted, or has not been looked
+ * at for a while.
+ */
+void
+plan_next(struct failover *failover, struct channel *actuator, int64_t now)
+{
+	const struct decision *decision = &failover->decision;
+	struct plan *plan = &failover->plan;
+	struct msg_plan msg;
+	bool fresh, repair;
+
+	if (decision->read == STATE_NONE || decision->current == STATE_NONE ||
+	    decision->wait_takeover) {
+		if (plan->progress == PROGRESS_RUNNING)
+			plan_permit(failover, actuator, false);
+		else if (decision->wait_takeover)
+			plan->progress = PROGRESS_WAITING;
+		return;
+	}
+	memset(&msg, 0, sizeof(msg));
+	plan_picture(failover, &msg);
+	fresh = plan->msg.plan == 0 || !plan_same(&msg, &plan->msg);
+	if (plan->progress == PROGRESS_RUNNING && !fresh) {
+		plan_permit(failover, actuator, true);
+		return;
+	}
+	repair = plan->progress == PROGRESS_DONE && plan_drifted(failover);
+	if (fresh || plan->progress == PROGRESS_FAILED ||
+	    plan->progress == PROGRESS_WAITING || repair ||
+	    plan_look_due(failover, now))
+		plan_send(failover, actuator, &msg,
+		    !fresh && plan->progress == PROGRESS_DONE);
+}
+
+/* The list of ranges that travels as text. */
+static json_t *
+plan_ranges(char *text)
+{
+	json_t *list = json_array();
+	char *range;
+
+	while ((range = strsep(&text, " ")) != NULL)
+		if (*range != '\0')
+			json_array_append_new(list, json_string(range));
+	return (list);
+}
+
+static json_t *
+plan_text(const char *text)
+{
+	return (*text == '\0' ? json_null() : json_string(text));
+}
+
+static json_t *
+plan_number(int32_t number)
+{
+	return (number <= 0 ? json_null() : json_integer(number));
+}
+
+static void
+plan_drift_event(struct failover *failover, const char *object,
+    const char *found, const char *wanted)
+{
+	struct event_head head = {
+		.type = "drift_repaired",
+		.result = RESULT_SUCCESS,
+		.component = "actuator",
+		.operation = object,
+		.failover = failover->conf->name,
+		.corr = failover->plan.msg.corr,
+		.duration = -1,
+	};
+
+	log_warnx("%s: %s had been changed by someone else: repaired",
+	    failover->conf->name, object);
+	event_emit(&head,
+	    json_pack("{s:s, s:s, s:s, s:i}", "object", object, "found", found,
+		"wanted", wanted, "repairs", 1));
+}
+
+static void
+plan_advert_result(struct failover *failover, const struct imsg *imsg)
+{
+	const struct failover_conf *conf = failover->conf;
+	struct msg_plan_advert msg;
+	char prefix[PREFIX_LEN];
+	struct event_head head = {
+		.type = "bgp_advertisement_change",
+		.component = "gcp_bgp",
+		.failover = conf->name,
+		.corr = failover->plan.msg.corr,
+		.error = msg.error,
+	};
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (msg.plan != failover->plan.msg.plan)
+		head.corr = NULL;
+	prefix_text(&conf->prefix[msg.which], prefix, sizeof(prefix));
+	head.result = msg.result;
+	head.operation = msg.advertise ? "advertise_prefix" : "withdraw_prefix";
+	head.duration = msg.duration;
+	if (msg.result == RESULT_SKIPPED)
+		failover->plan.skipped = true;
+	if (msg.result == RESULT_SUCCESS)
+		log_info("%s: %s %s on router %s", conf->name,
+		    msg.advertise ? "advertised" : "withdrew", prefix,
+		    conf->router[LOCAL]);
+	else if (msg.result == RESULT_FAILURE)
+		log_errorx("%s: cannot %s %s on router %s: %s", conf->name,
+		    msg.advertise ? "advertise" : "withdraw", prefix,
+		    conf->router[LOCAL], msg.error);
+	event_emit(&head,
+	    json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
+		      "s:o}",
+		"gcp_project", conf->router_project, "region",
+		conf->router_region[LOCAL], "router", conf->router[LOCAL],
+		"prefix", prefix, "operation_id", plan_text(msg.operation_id),
+		"request_id", plan_text(msg.request_id), "http_status",
+		plan_number(msg.http_status), "effect_seen",
+		event_verdict(msg.effect), "ranges_before",
+		plan_ranges(msg.ranges_before), "ranges_after",
+		plan_ranges(msg.ranges_after), "why", plan_text(msg.why)));
+	if (msg.result == RESULT_SUCCESS && failover->plan.msg.repair)
+		plan_drift_event(failover, prefix,
+		    msg.advertise ? "withdrawn" : "advertised",
+		    msg.advertise ? "advertised" : "withdrawn");
+}
+
+static void
+plan_routes_result(struct failover *failover, const struct imsg *imsg)
+{
+	const struct failover_conf *conf = failover->conf;
+	struct msg_plan_routes msg;
+	char wanted[32];
+	struct event_head head = {
+		.type = "cloudflare_route_update",
+		.component = "cloudflare",
+		.operation = "update_route_priorities",
+		.failover = conf->name,
+		.corr = failover->plan.msg.corr,
+		.error = msg.error,
+	};
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (msg.plan != failover->plan.msg.plan)
+		head.corr = NULL;
+	head.result = msg.result;
+	head.duration = msg.duration;
+	if (msg.result == RESULT_SKIPPED)
+		failover->plan.skipped = true;
+	if (msg.result == RESULT_SUCCESS)
+		log_info("%s: set the priority of %u of %u Magic Transit "
+			 "routes to %d",
+		    conf->name, msg.modified, msg.matching, msg.desired);
+	else if (msg.result == RESULT_FAILURE)
+		log_errorx("%s: cannot set the priority of the Magic Transit "
+			   "routes to %d: %s",
+		    conf->name, msg.desired, msg.error);
+	event_emit(&head,
+	    json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:o}", "account_id",
+		conf->account->id, "description_filter", conf->match,
+		"desired_priority", (int)msg.desired, "matching_routes",
+		(int)msg.matching, "routes_modified", (int)msg.modified,
+		"http_status", plan_number(msg.http_status), "why",
+		plan_text(msg.why)));
+	snprintf(wanted, sizeof(wanted), "priority %d", (int)msg.desired);
+	if (msg.result == RESULT_SUCCESS && failover->plan.msg.repair)
+		plan_drift_event(failover, "cloudflare routes",
+		    "another priority", wanted);
+}
+
+static void
+plan_ended(struct failover *failover, const struct imsg *imsg)
+{
+	static const enum plan_progress progress[] = {
+		[PLAN_DONE] = PROGRESS_DONE,
+		[PLAN_FAILED] = PROGRESS_FAILED,
+		[PLAN_SUPERSEDED] = PROGRESS_SUPERSEDED,
+		[PLAN_REFUSED] = PROGRESS_FAILED,
+		[PLAN_SKIPPED] = PROGRESS_SKIPPED,
+	};
+	struct msg_plan_done msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (msg.plan != failover->plan.msg.plan)
+		return; /* superseded: the newer one counts */
+	failover->plan.progress = progress[msg.status];
+	failover->plan.ended = mono_ms();
+	if (msg.status == PLAN_FAILED || msg.status == PLAN_REFUSED)
+		log_errorx("%s: stopped at %s: %s", failover->conf->name,
+		    msg.step, msg.error);
+}
+
+/*
+ * Take a message of the actuator about this failover.  Returns true when the
+ * plan has ended.
+ */
+bool
+plan_message(struct failover *failover, const struct imsg *imsg)
+{
+	switch (imsg->hdr.type) {
+	case IMSG_PLAN_ADVERT:
+		plan_advert_result(failover, imsg);
+		return (false);
+	case IMSG_PLAN_ROUTES:
+		plan_routes_result(failover, imsg);
+		return (false);
+	case IMSG_PLAN_DONE:
+		plan_ended(failover, imsg);
+		return (true);
+	default:
+		fatalx("actuator sent %s", proto_name(imsg->hdr.type));
+	}
+}
