@@ -86,13 +86,23 @@ pending_free(struct pending *p)
 	free(p);
 }
 
+/* Nothing that this peer (or any, with NULL) waits for will come. */
+static void
+pending_drop(struct rstate *rs, const char *peer)
+{
+	struct pending *p, *next;
+
+	for (p = TAILQ_FIRST(&rs->pending); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		if (peer == NULL || strcmp(p->peer, peer) == 0)
+			pending_free(p);
+	}
+}
+
 static void
 rstate_free(struct rstate *rs)
 {
-	struct pending *p;
-
-	while ((p = TAILQ_FIRST(&rs->pending)) != NULL)
-		pending_free(p);
+	pending_drop(rs, NULL);
 	RB_REMOVE(rtree, &states, rs);
 	free(rs->key);
 	json_decref(rs->want);
@@ -295,19 +305,6 @@ pending_add(struct rstate *rs, const char *peer, json_t *routes)
 	tv.tv_usec = (sim.set.advert_lag_ms % 1000) * 1000;
 	evtimer_add(p->timer, &tv);
 	TAILQ_INSERT_TAIL(&rs->pending, p, entry);
-}
-
-/* Nothing that this peer (or any, with NULL) waits for will come. */
-static void
-pending_drop(struct rstate *rs, const char *peer)
-{
-	struct pending *p, *next;
-
-	for (p = TAILQ_FIRST(&rs->pending); p != NULL; p = next) {
-		next = TAILQ_NEXT(p, entry);
-		if (peer == NULL || strcmp(p->peer, peer) == 0)
-			pending_free(p);
-	}
 }
 
 /* Sessions that ended lose their routes now, others change after the lag. */

@@ -179,6 +179,10 @@ journal_read(uint64_t since, size_t *len)
 void
 journal_clear(void)
 {
-	while (!TAILQ_EMPTY(&lines))
-		line_free(TAILQ_FIRST(&lines));
+	struct line *line, *next;
+
+	for (line = TAILQ_FIRST(&lines); line != NULL; line = next) {
+		next = TAILQ_NEXT(line, entry);
+		line_free(line);
+	}
 }
