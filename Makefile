@@ -40,11 +40,12 @@ DIGEST :=	$(shell cat src/*.[chy] proc/*/*.[ch] common/*.[ch] | \
 WARNINGS =	-Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wmissing-declarations -Wpointer-arith \
 	-Wcast-qual -Wsign-compare -Wimplicit-fallthrough $(WERROR)
-HARDENING =	-fPIE -fstack-protector-strong -fstack-clash-protection \
-	-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=2
-ifeq ($(shell uname -m),x86_64)
-HARDENING +=	-fcf-protection=full
-endif
+HARDENING =	-fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+# Those that this compiler knows for this machine.
+HARDENING +=	$(foreach flag,-fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero,$(shell $(CC) -Werror $(flag) -x c -c \
+	/dev/null -o /dev/null 2>/dev/null && echo $(flag)))
+HARDENING :=	$(HARDENING)
 OPTIMISE ?=	-O2 -g
 CPPFLAGS =	-D_GNU_SOURCE -DMTGCPD_VERSION='"$(VERSION)+$(DIGEST)"' \
 	-DMTGCPD_LIBEXEC='"$(LIBEXECDIR)"' -Icommon
@@ -167,15 +168,17 @@ C_FILES :=	$(shell find src proc common regress -name '*.[ch]')
 .PHONY: lint-run
 lint-run:
 	clang-format --dry-run -Werror $(C_FILES)
-	$(MAKE) CC=gcc B=$(B)/gcc WERROR=-Werror all
-	$(MAKE) CC=clang B=$(B)/clang WERROR=-Werror all
-	clang-tidy --quiet $(PARENT_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
+	$(MAKE) -s CC=gcc B=$(B)/gcc WERROR=-Werror all
+	$(MAKE) -s CC=clang B=$(B)/clang WERROR=-Werror all
+	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
 	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
-	    -Iproc/signer
+	    -Iproc/signer 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
-	    -Icommon -Isrc src common proc
-	mandoc -T lint -W warning mt-gcpd.8 mt-gcpd.conf.5
+	    $(patsubst %,--include=%,$(wildcard /usr/include/*/sys/queue.h) \
+	    /usr/include/jansson.h) -Icommon -Isrc -Iproc/prober \
+	    -Iproc/actuator -Iproc/signer src common proc
+	mandoc -T lint -W warning mt-gcpd.8 mt-gcpd.conf.5 2>/dev/null
 
 .PHONY: format
 format:

@@ -378,7 +378,7 @@ static const struct syscall_rule parent_rules[] = {
 	{ .syscall = SCMP_SYS(socket),
 	    .action = SCMP_ACT_KILL_PROCESS,
 	    .nargs = 1,
-	    .args = { SCMP_CMP(0, SCMP_CMP_NE, AF_UNIX) } },
+	    .args = { SCMP_CMP(0, SCMP_CMP_NE, AF_UNIX, 0) } },
 	REFUSE(fork),
 	REFUSE(vfork),
 	REFUSE(clone),

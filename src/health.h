@@ -28,7 +28,7 @@ struct service_result {
 /* What is remembered of one service that reported endpoints before. */
 struct service_memory {
 	char name[64];
-	bool seen;           /* in the list of the cycle being judged */
+	bool seen; /* in the list of the cycle being judged */
 	bool empty;
 	int64_t empty_since; /* valid while empty */
 };
@@ -40,8 +40,8 @@ struct region_memory {
 };
 
 /* health.c */
-enum verdict region_judge(struct region_memory *,
-    const struct service_result *, size_t, bool complete, int64_t now);
+enum verdict region_judge(struct region_memory *, const struct service_result *,
+    size_t, bool complete, int64_t now);
 int region_remember(struct region_memory *, const char *name,
     int64_t empty_since, bool empty);
 void region_forget(struct region_memory *);

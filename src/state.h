@@ -15,7 +15,7 @@
  * monotonic clock of the caller's; durations are milliseconds.
  */
 
-#define STATE_MAX    8  /* states are 1 to 8; 0: not known enough */
+#define STATE_MAX    8 /* states are 1 to 8; 0: not known enough */
 #define STATE_NONE   0
 #define WINDOW_MAX   64 /* samples that a health window can hold */
 #define FAST_STRETCH (300 * 1000)
@@ -27,17 +27,17 @@ struct actions {
 
 /* The policy of one failover: what its administrator configured. */
 struct policy {
-	uint32_t window;        /* known samples looked at, 1..WINDOW_MAX */
-	uint32_t up;            /* healthy ones that make it healthy */
-	uint32_t down;          /* unhealthy ones; up + down > window */
+	uint32_t window; /* known samples looked at, 1..WINDOW_MAX */
+	uint32_t up;	 /* healthy ones that make it healthy */
+	uint32_t down;	 /* unhealthy ones; up + down > window */
 	int64_t unknown_after;
 	int64_t bgp_down_after; /* 0: one sample is enough either way */
-	bool local_bgp;         /* local verdict includes the local BGP's */
+	bool local_bgp;		/* local verdict includes the local BGP's */
 	uint32_t verify[STATE_MAX + 1];
 	int64_t dwell;
-	uint32_t dwell_except;  /* bit n: state n */
+	uint32_t dwell_except; /* bit n: state n */
 	int64_t return_after;
-	int64_t handover;       /* -1: no hand-over rules */
+	int64_t handover; /* -1: no hand-over rules */
 	int64_t interval;
 	int64_t fast;
 	struct actions table[STATE_MAX + 1];
@@ -52,7 +52,7 @@ struct sample {
 
 /* The verdict on a region's services, over the last known samples. */
 struct window {
-	uint64_t bits;  /* youngest sample in bit 0, 1 is healthy */
+	uint64_t bits;	/* youngest sample in bit 0, 1 is healthy */
 	uint32_t count; /* samples held */
 	enum verdict verdict;
 	int64_t last_known;
@@ -75,12 +75,12 @@ struct machine {
 	int64_t entered;
 	int candidate;
 	uint32_t candidate_count;
-	int64_t one_since;       /* state 1 read without interruption */
+	int64_t one_since; /* state 1 read without interruption */
 	bool one_running;
 	int64_t fast_since;
 	bool fast_running;
-	bool taken_over;         /* hand-over (a): remote announced primary */
-	bool stuck;              /* hand-over (a): gave up waiting */
+	bool taken_over;	 /* hand-over (a): remote announced primary */
+	bool stuck;		 /* hand-over (a): gave up waiting */
 	int64_t secondary_since; /* hand-over (b): remote announces it */
 	bool secondary_running;
 };
@@ -94,18 +94,18 @@ enum pending {
 };
 
 struct decision {
-	int read;    /* the state that the verdicts say; may be 0 */
+	int read; /* the state that the verdicts say; may be 0 */
 	int current;
-	int old;     /* current state before this step */
+	int old; /* current state before this step */
 	bool changed;
 	enum verdict local;
 	enum verdict remote;
 	enum verdict remote_bgp;
 	struct actions actions; /* of the current state */
-	int candidate;          /* 0: none */
+	int candidate;		/* 0: none */
 	enum pending pending;
-	uint32_t verify_left;   /* cycles still to be read */
-	int64_t pending_left;   /* of dwell or return-after */
+	uint32_t verify_left; /* cycles still to be read */
+	int64_t pending_left; /* of dwell or return-after */
 	/*
 	 * Hand-over.  wait_takeover: state 2 is not acted on yet.
 	 * keep_secondary: a withdrawal of the secondary prefix must wait.
@@ -126,8 +126,8 @@ extern const struct actions state_table[STATE_MAX + 1];
 void policy_default(struct policy *);
 void machine_init(struct machine *);
 void machine_restore(struct machine *, int current, int64_t entered);
-int state_read(const struct policy *, enum verdict local,
-    enum verdict remote, enum verdict remote_bgp);
+int state_read(const struct policy *, enum verdict local, enum verdict remote,
+    enum verdict remote_bgp);
 bool actions_equal(const struct actions *, const struct actions *);
 void machine_step(struct machine *, const struct policy *,
     const struct sample *, int64_t now, struct decision *);

@@ -22,8 +22,8 @@ struct key {
 };
 
 /* jwt.c */
-int key_parse(struct key *, const char *text, size_t len, char *why,
-    size_t whylen);
+int key_parse(struct key *, const char *text, size_t textlen, char *why,
+    size_t len);
 void key_clear(struct key *);
 char *jwt_make(const struct key *, const char *scope, int64_t now);
 

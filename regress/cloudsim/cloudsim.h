@@ -68,6 +68,7 @@ struct settings {
 	int list_warning;
 	int journal;
 	int bgp_members;
+	int host_bits;
 	int empty_page;
 	json_t *op_error;
 };

@@ -161,9 +161,13 @@ prefix_parse(const char *s, struct prefix *p)
 	p->len = (int)strtonum(slash + 1, 0, bits, &errstr);
 	if (errstr != NULL)
 		return (-1);
-	for (i = p->len; i < bits; i++)
-		if (p->addr[i / 8] & (0x80 >> (i % 8)))
+	for (i = p->len; i < bits; i++) {
+		if ((p->addr[i / 8] & (0x80 >> (i % 8))) == 0)
+			continue;
+		if (!sim.set.host_bits)
 			return (-1);
+		p->addr[i / 8] &= (unsigned char)~(0x80 >> (i % 8));
+	}
 	return (0);
 }
 

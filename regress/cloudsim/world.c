@@ -66,6 +66,7 @@ static const struct setting settings[] = {
 	{ "journal", SET_BOOL, OFF(journal), 1, 0, NULL },
 	{ "journal_max", SET_INT, OFF(journal_max), 50000, 1, NULL },
 	{ "bgp_members", SET_BOOL, OFF(bgp_members), 1, 0, NULL },
+	{ "host_bits", SET_BOOL, OFF(host_bits), 0, 0, NULL },
 	{ "cf_mode", SET_WORD, OFF(cf_mode), 0, 0, cf_words },
 	{ "cf_rate_limit", SET_INT, OFF(cf_rate_limit), 1200, 0, NULL },
 	{ "compute_quota", SET_INT, OFF(compute_quota), 0, 0, NULL },
