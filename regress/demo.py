@@ -23,7 +23,7 @@ handover wait 2
 drain 1"""
 
 MEANING = {1: "all well", 2: "local sick", 3: "remote sick",
-           7: "remote sick, and its BGP down"}
+           6: "remote BGP down", 7: "remote sick, and its BGP down"}
 
 
 class Demo:
@@ -68,12 +68,21 @@ class Demo:
         return None
 
     def cloud_lines(self, entry):
-        """The same for the clouds' journal."""
+        """The same for what happened in the clouds to our prefixes."""
         kind = entry.get("event")
-        if kind in (None, "health", "bgp"):
+        prefix = NAMES.get(entry.get("prefix"))
+        if not prefix or entry["t"] < self.began:
             return None
-        return " ".join(f"{value}" for key, value in entry.items()
-                        if key not in ("seq", "t", "t_mono_ms"))
+        if kind in ("advertised", "withdrawn"):
+            router = entry["router"].split("/")[-1]
+            return f"{prefix} is {kind} by {router}"
+        if kind == "route_priority":
+            return (f"the route of {prefix} to its home has priority "
+                    f"{entry['to']}")
+        if kind == "steered":
+            return (f"traffic to {prefix} is steered to site "
+                    f"{' and '.join(entry['to'])}")
+        return None
 
     def tell(self):
         """Print what has happened since the last time, in its order."""

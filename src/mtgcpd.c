@@ -30,7 +30,7 @@ static struct {
 	struct msg_key key[ROLE_MAX];
 	bool key_loaded[ROLE_MAX];
 	bool network; /* the prober and the actuator have been started */
-	bool running; /* all children have been told everything */
+	bool running; /* all children are ready */
 	bool stopping;
 	struct event *patience; /* until the actuator has finished */
 	int status;		/* to exit with */
@@ -264,21 +264,26 @@ start_network(enum role role, channel_handler handler)
 	channel_send(mtgcpd.channel[role], IMSG_SETUP_END, 0, NULL, 0);
 }
 
-/* The children know everything: the cycles begin. */
+/* The hosts are known: tell the children everything, and begin to turn. */
 static void
 start_cycles(void)
 {
-	lifecycle("startup_complete", RESULT_SUCCESS, NULL);
-	log_info("watching %u failovers", mtgcpd.conf->nfailovers);
+	push_prober(mtgcpd.channel[ROLE_PROBER], mtgcpd.conf,
+	    mtgcpd.key[ROLE_PROBER].token_uri);
+	if (push_actuator(mtgcpd.channel[ROLE_ACTUATOR], mtgcpd.conf,
+		mtgcpd.key[ROLE_ACTUATOR].token_uri) == -1)
+		exit(1);
 	engine_start(mtgcpd.channel[ROLE_PROBER],
 	    mtgcpd.channel[ROLE_ACTUATOR]);
+	lifecycle("startup_complete", RESULT_SUCCESS, NULL);
+	log_info("watching %u failovers", mtgcpd.conf->nfailovers);
 }
 
 /*
  * Start-up goes on whenever a child is ready or a key is loaded: first the
  * resolver and the signer, who has to say where the keys are exchanged; then
  * the prober and the actuator; then the parent itself is confined, and the
- * children are told their configuration.
+ * hosts are looked up.
  */
 static void
 start_next(void)
@@ -296,11 +301,6 @@ start_next(void)
 	    !mtgcpd.ready[ROLE_ACTUATOR])
 		return;
 	mtgcpd.running = true;
-	push_prober(mtgcpd.channel[ROLE_PROBER], mtgcpd.conf,
-	    mtgcpd.key[ROLE_PROBER].token_uri);
-	if (push_actuator(mtgcpd.channel[ROLE_ACTUATOR], mtgcpd.conf,
-		mtgcpd.key[ROLE_ACTUATOR].token_uri) == -1)
-		exit(1);
 	hosts_start(mtgcpd.channel[ROLE_RESOLVER], mtgcpd.channel[ROLE_PROBER],
 	    mtgcpd.channel[ROLE_ACTUATOR], start_cycles);
 }

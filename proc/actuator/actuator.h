@@ -75,7 +75,8 @@ struct call {
 /* What a step has found and done for one prefix. */
 struct prefix_result {
 	bool looked;  /* compared with the router */
-	bool changed; /* had to be written */
+	bool changed; /* has to be written */
+	bool written; /* and read back */
 	bool reported;
 	enum verdict effect;
 };

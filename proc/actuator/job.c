@@ -19,15 +19,16 @@
 static void step_router(struct job *);
 static void step_advertise(struct job *);
 static void step_effect(struct job *);
+static void step_report(struct job *);
 static void step_routes(struct job *);
 static void step_look(struct job *);
 static void step_drain(struct job *);
 static void step_withdraw(struct job *);
 
-static const job_cb to_priority[] = { step_router, step_effect, step_routes,
-	NULL };
+static const job_cb to_priority[] = { step_router, step_effect, step_report,
+	step_routes, NULL };
 static const job_cb to_failed[] = { step_advertise, step_routes, step_look,
-	step_drain, step_withdraw, step_effect, NULL };
+	step_drain, step_withdraw, step_effect, step_report, NULL };
 
 /* A failover: the plan that runs, and the one that will replace it. */
 struct slot {
@@ -148,21 +149,25 @@ plan_report_prefix(struct job *job, enum which which, enum outcome result,
 	child_send(IMSG_PLAN_ADVERT, job->failover, &msg, sizeof(msg));
 }
 
-/* Tell of the prefixes that have been looked at and not been told of yet. */
+/* Tell of the prefixes that nobody has been told of yet, but not of those
+ * whose turn has not come. */
 static void
 report_prefixes(struct job *job)
 {
-	enum outcome result;
+	const struct prefix_result *result;
 	int p;
 
 	for (p = 0; p < PREFIXES; p++) {
-		if (job->plan.prefix[p] == ADVERT_KEEP ||
-		    !job->prefix[p].looked)
-			continue;
-		result = !job->prefix[p].changed ? RESULT_NO_CHANGE :
-		    job->act->conf.passive	 ? RESULT_SKIPPED :
-						   RESULT_SUCCESS;
-		plan_report_prefix(job, (enum which)p, result, "");
+		result = &job->prefix[p];
+		if (result->written)
+			plan_report_prefix(job, (enum which)p, RESULT_SUCCESS,
+			    "");
+		else if (result->changed && job->act->conf.passive)
+			plan_report_prefix(job, (enum which)p, RESULT_SKIPPED,
+			    "");
+		else if (result->looked && !result->changed)
+			plan_report_prefix(job, (enum which)p, RESULT_NO_CHANGE,
+			    "");
 	}
 }
 
@@ -173,8 +178,7 @@ job_end(struct job *job, enum plan_status status, const char *step,
 	struct slot *slot = slot_get(job->failover);
 	uint32_t failover = job->failover;
 
-	if (status == PLAN_DONE || status == PLAN_SKIPPED)
-		report_prefixes(job);
+	report_prefixes(job);
 	send_done(failover, &job->plan, status, job, step, error);
 	lock_release(job);
 	call_abort(job);
@@ -285,6 +289,13 @@ step_effect(struct job *job)
 		job_step_done(job);
 	else
 		router_effect(job, advert);
+}
+
+static void
+step_report(struct job *job)
+{
+	report_prefixes(job);
+	job_step_done(job);
 }
 
 static void

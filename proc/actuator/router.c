@@ -125,6 +125,17 @@ step_over(struct job *job)
 	job_step_done(job);
 }
 
+/* What was written has been read back. */
+static void
+note_written(struct job *job)
+{
+	int p;
+
+	for (p = 0; p < PREFIXES; p++)
+		if (job->wanted.advert[p] != ADVERT_KEEP)
+			job->prefix[p].written = job->prefix[p].changed;
+}
+
 /* The router as it is: what has to be written, if anything? */
 static void
 write_compare(struct job *job, const struct answered *answered)
@@ -297,6 +308,7 @@ read_back_compare(struct job *job, const struct answered *answered)
 	if (r == 0) {
 		if (unknown)
 			job->changed++;
+		note_written(job);
 		step_over(job);
 	} else if (r == -1)
 		router_fail(job, "router merge", why);
@@ -463,7 +475,10 @@ static void
 effect_poll(struct job *job)
 {
 	if (job->superseded || actuator_stopping()) {
-		job_step_done(job); /* nobody waits for it any more */
+		/* Nobody waits for it any more. */
+		job->prefix[PRIMARY].effect = V_UNKNOWN;
+		job->prefix[SECONDARY].effect = V_UNKNOWN;
+		job_step_done(job);
 		return;
 	}
 	call_start(job, API_COMPUTE, HTTP_GET,
