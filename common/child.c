@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -213,6 +214,11 @@ child_main(const struct child_program *program, int argc, char *argv[])
 	struct child_setup setup;
 	struct event_base *base;
 
+	if (argc == 2 && strcmp(argv[1], "-V") == 0) {
+		printf("%s: %s\n", role_name(program->role),
+		    program->libraries());
+		return (0);
+	}
 	if (argc != 1 || fcntl(IMSG_FD, F_GETFL) == -1) {
 		static const char text[] =
 		    "this program is started by mt-gcpd(8)\n";

@@ -28,6 +28,7 @@ struct child_setup {
 /* A child program: what is its own of the common way to start. */
 struct child_program {
 	enum role role;
+	const char *(*libraries)(void); /* names and versions, for -V */
 	/* Before the drop: whatever opens files, makes socketpairs or installs
 	 * signal handlers.  Failure: fatal(). */
 	void (*prepare)(struct event_base *, const struct child_setup *);

@@ -79,6 +79,7 @@ void http_address(const struct msg_addresses *);
 struct http_call *http_start(const struct http_request *, http_done, void *);
 void http_cancel(struct http_call *);
 int64_t http_now(void);
+const char *http_libraries(void);
 
 extern const struct syscall_rule http_rules[];
 extern const size_t http_nrules;

@@ -286,3 +286,10 @@ timer_event(evutil_socket_t fd, short what, void *arg)
 	curl_multi_socket_action(http.multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	http_finished();
 }
+
+/* libcurl and what it runs with, by name and version. */
+const char *
+http_libraries(void)
+{
+	return (curl_version());
+}

@@ -236,6 +236,39 @@ child_fork(enum role role)
 	return (pair[0]);
 }
 
+/*
+ * Have every child program print the libraries that it runs with, on standard
+ * output.
+ */
+void
+children_versions(void)
+{
+	char option[] = "-V";
+	char *argv[] = { option, option, NULL };
+	char *envp[] = { NULL };
+	int program, role;
+	pid_t pid;
+
+	if (open_directory() == -1) {
+		log_warn("the child programs in %s", children.path);
+		return;
+	}
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++) {
+		program = open_program((enum role)role);
+		pid = program == -1 ? -1 : fork();
+		if (pid == 0) {
+			fexecve(program, argv, envp);
+			_exit(127);
+		}
+		if (pid == -1)
+			log_warn("%s/mt-gcpd-%s", children.path,
+			    role_name((enum role)role));
+		else
+			(void)waitpid(pid, NULL, 0);
+		close(program);
+	}
+}
+
 /* The peer of a channel has closed it, or sent what it may not. */
 static void
 child_lost(const char *why, void *arg)

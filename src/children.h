@@ -20,6 +20,7 @@ struct channel *child_start(enum role, const uint16_t *ports, size_t nports,
 struct channel *child_channel(enum role);
 void child_close(enum role);
 int children_reap(void);
+void children_versions(void);
 void parent_confine(void);
 
 #endif /* MTGCPD_CHILDREN_H */

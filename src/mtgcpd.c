@@ -506,9 +506,12 @@ print_version(void)
 {
 	const struct scmp_version *seccomp = seccomp_version();
 
-	printf("mt-gcpd %s\nlibevent %s\njansson %s\nlibseccomp %u.%u.%u\n",
+	printf("mt-gcpd %s\nparent: libevent %s, jansson %s, libseccomp "
+	       "%u.%u.%u\n",
 	    MTGCPD_VERSION, event_get_version(), jansson_version_str(),
 	    seccomp->major, seccomp->minor, seccomp->micro);
+	fflush(stdout);
+	children_versions();
 	exit(0);
 }
 

@@ -351,6 +351,7 @@ main(int argc, char *argv[])
 {
 	struct child_program program = {
 		.role = ROLE_ACTUATOR,
+		.libraries = http_libraries,
 		.prepare = prepare,
 		.rules = http_rules,
 		.nrules = http_nrules,

@@ -46,6 +46,7 @@ main(int argc, char *argv[])
 
 	memset(&program, 0, sizeof(program));
 	program.role = ROLE_PROBER;
+	program.libraries = http_libraries;
 	program.prepare = prepare;
 	program.rules = http_rules;
 	program.nrules = http_nrules;

@@ -8,6 +8,7 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,11 +264,21 @@ static const struct syscall_rule rules[] = {
 	    .args = { INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_NODELAY) } },
 };
 
+static const char *
+libraries(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "c-ares %s", ares_version(NULL));
+	return (text);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static const struct child_program program = {
 		.role = ROLE_RESOLVER,
+		.libraries = libraries,
 		.prepare = prepare,
 		.rules = rules,
 		.nrules = sizeof(rules) / sizeof(rules[0]),

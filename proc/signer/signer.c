@@ -143,11 +143,18 @@ prepare(struct event_base *base __unused,
 		fatalx("OPENSSL_init_crypto");
 }
 
+static const char *
+libraries(void)
+{
+	return (OpenSSL_version(OPENSSL_VERSION));
+}
+
 int
 main(int argc, char *argv[])
 {
 	static const struct child_program program = {
 		.role = ROLE_SIGNER,
+		.libraries = libraries,
 		.prepare = prepare,
 		.handler = dispatch,
 	};
