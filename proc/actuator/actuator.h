@@ -149,6 +149,7 @@ void plan_permit(uint32_t failover, const struct msg_permit *);
 void plan_refuse(uint32_t failover, const struct msg_plan *, const char *why);
 void plans_new_token(uint32_t account);
 void plans_stop(void);
+bool job_may_begin(struct job *);
 void job_step_done(struct job *);
 void job_fail(struct job *, const char *step, const char *why);
 void job_timer(struct job *, int64_t ms, job_cb);

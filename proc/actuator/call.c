@@ -20,13 +20,19 @@
 
 static void call_send(struct job *);
 
-static struct account *
-job_account(struct job *job)
+/* The account of a job; its token is that of the newest configuration. */
+static const struct account *
+job_account(const struct job *job)
 {
-	/* The token is that of the newest configuration. */
-	struct config *config = config_current();
+	const struct account *own =
+	    &job->config->account[job->act->conf.account];
+	const struct config *newest = config_current();
+	size_t i;
 
-	return (&config->account[job->act->conf.account]);
+	for (i = 0; i < newest->naccounts; i++)
+		if (strcmp(newest->account[i].id, own->id) == 0)
+			return (&newest->account[i]);
+	return (own);
 }
 
 static bool
@@ -153,8 +159,10 @@ call_done(const struct http_reply *reply, void *arg)
 	answered.answer = job->call.api == API_COMPUTE ?
 	    outcome_google(reply, answered.reason, sizeof(answered.reason)) :
 	    outcome_cloudflare(reply, answered.reason, sizeof(answered.reason));
-	if (answered.answer == ANSWER_TOKEN && call_again(job, reply->bearer))
+	if (answered.answer == ANSWER_TOKEN && call_again(job, reply->bearer)) {
+		log_setcorr("");
 		return;
+	}
 	if (answered.answer == ANSWER_OK) {
 		json = json_answer(reply->body, reply->body_len,
 		    answered.reason, sizeof(answered.reason));
@@ -163,9 +171,9 @@ call_done(const struct http_reply *reply, void *arg)
 	}
 	answered.json = json;
 	answered.sent = reply->sent;
-	/* An answer that cannot be read tells nothing of what was done. */
+	/* A success that cannot be read tells nothing of what was done. */
 	answered.answered = reply->answered &&
-	    (json != NULL || answered.answer != ANSWER_TRANSIENT);
+	    (reply->status / 100 != 2 || json != NULL);
 	answered.status = reply->answered ? reply->status : 0;
 	call_end(job, &answered);
 	json_decref(json);

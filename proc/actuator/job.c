@@ -35,6 +35,7 @@ struct slot {
 	struct job *job;
 	bool waits;
 	struct msg_plan next;
+	bool next_held;
 	bool steered_failed; /* seen with the failed priority */
 	int64_t steered_at;
 };
@@ -214,6 +215,20 @@ job_step_done(struct job *job)
 	job_next(job);
 }
 
+/*
+ * A step that had to wait for its turn begins; or not, if it may not any more.
+ * Then it gives its turn away, and begins anew when it may.
+ */
+bool
+job_may_begin(struct job *job)
+{
+	if (!job->superseded && !job->held && !actuator_stopping())
+		return (true);
+	lock_release(job);
+	job_next(job);
+	return (false);
+}
+
 static void
 job_next(struct job *job)
 {
@@ -387,6 +402,7 @@ plan_start(uint32_t failover, const struct msg_plan *plan)
 			    "", "");
 		slot->waits = true;
 		slot->next = *plan;
+		slot->next_held = false;
 		slot->job->superseded = true;
 		if (slot->job->paused || job_waits(slot->job))
 			job_next(slot->job);
@@ -402,6 +418,8 @@ plan_start(uint32_t failover, const struct msg_plan *plan)
 	job->act = &config->act[failover];
 	job->failover = failover;
 	job->plan = *plan;
+	job->held = slot->next_held;
+	slot->next_held = false;
 	job->started = http_now();
 	job->prefix[PRIMARY].effect = job->prefix[SECONDARY].effect = V_UNKNOWN;
 	job->timer = evtimer_new(base, on_timer, job);
@@ -420,7 +438,9 @@ plan_permit(uint32_t failover, const struct msg_permit *permit)
 	struct slot *slot = slot_get(failover);
 	struct job *job = slot->job;
 
-	if (slot->waits || job == NULL || job->plan.plan != permit->plan)
+	if (slot->waits && slot->next.plan == permit->plan)
+		slot->next_held = !permit->proceed;
+	if (job == NULL || job->plan.plan != permit->plan)
 		return;
 	job->held = !permit->proceed;
 	if (job->paused && !job->held)

@@ -165,6 +165,7 @@ write_compare(struct job *job, const struct answered *answered)
 		step_over(job);
 	} else {
 		make_request_id(job->request_id, sizeof(job->request_id));
+		job->operation[0] = '\0';
 		write_send(job);
 	}
 }
@@ -335,6 +336,8 @@ read_back(struct job *job)
 static void
 write_locked(struct job *job)
 {
+	if (!job_may_begin(job))
+		return;
 	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
 	job->operation[0] = '\0';
 	job->wait = 4 * POLL_FIRST;

@@ -217,7 +217,8 @@ routes_list(struct job *job, call_cb cb)
 static void
 routes_locked(struct job *job)
 {
-	routes_list(job, routes_compare);
+	if (job_may_begin(job))
+		routes_list(job, routes_compare);
 }
 
 /*
