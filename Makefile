@@ -12,6 +12,7 @@ SBINDIR ?=	$(PREFIX)/sbin
 LIBEXECDIR ?=	$(PREFIX)/libexec/mt-gcpd
 MANDIR ?=	$(PREFIX)/share/man
 SYSCONFDIR ?=	/etc
+STATEDIR ?=	/var/lib/mt-gcpd
 B ?=		build
 PYTHON ?=	/usr/bin/python3
 INSTALL ?=	install
@@ -21,16 +22,16 @@ PROGRAMS =	$(B)/mt-gcpd $(CHILDREN:%=$(B)/libexec/mt-gcpd-%)
 
 .DEFAULT_GOAL := all
 
-# What a machine needs.  These targets come first: a fresh machine has no
-# pkg-config yet, so everything below that asks it is left to a second make.
+# What a machine needs.  A fresh one has no pkg-config yet, so for the targets
+# that install it everything below that asks it is left to a second make.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-jsonschema procps
+	python3 python3-pytest python3-jsonschema
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifneq ($(MAKECMDGOALS),deps)
+ifeq ($(filter deps demo regress lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -103,7 +104,8 @@ $(B)/src/parse.c: src/parse.y
 VERSIONED :=	$(shell grep -l MTGCPD_VERSION src/*.c proc/*/*.c common/*.c)
 $(B)/digest: FORCE
 	@mkdir -p $(@D)
-	@echo $(DIGEST) | cmp -s - $@ || echo $(DIGEST) > $@
+	@echo $(DIGEST) $(LIBEXECDIR) | cmp -s - $@ || \
+	    echo $(DIGEST) $(LIBEXECDIR) > $@
 $(VERSIONED:%.c=$(B)/%.o) $(VERSIONED:%.c=$(B)/san/%.o): $(B)/digest
 
 $(B)/src/%.o $(B)/san/src/%.o: CPPFLAGS += -Isrc
@@ -190,6 +192,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
 	$(INSTALL) -m 755 $(B)/mt-gcpd $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(CHILDREN:%=$(B)/libexec/mt-gcpd-%) \
 	    $(DESTDIR)$(LIBEXECDIR)
@@ -200,7 +203,8 @@ install: all
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
 
-# What install put there, and nothing else: not the configuration in use.
+# What install put there, and nothing else: not the configuration in use, and
+# not the state.
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/mt-gcpd \
 	    $(CHILDREN:%=$(DESTDIR)$(LIBEXECDIR)/mt-gcpd-%) \
@@ -208,7 +212,9 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpd.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
-	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/mt-gcpd
+	-rmdir $(DESTDIR)$(LIBEXECDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
+	    $(DESTDIR)$(STATEDIR)
 endif
 
 # Install what is missing; says nothing and asks nobody if nothing is.
@@ -238,12 +244,12 @@ demo: deps
 	@$(PYTHON) regress/demo.py
 
 regress: deps
-	$(MAKE) -j2 all unit-build
-	$(MAKE) unit system
+	@$(MAKE) --no-print-directory -s -j2 all unit-build
+	@$(MAKE) --no-print-directory unit system
 
 lint:
 	$(call packages,$(LINT_PACKAGES))
-	$(MAKE) -j2 lint-run
+	@$(MAKE) --no-print-directory lint-run
 
 clean:
 	rm -rf $(B)

@@ -99,11 +99,11 @@ plan_tell_gate(struct failover *failover, bool gated)
 		.duration = -1,
 	};
 
-	gated = gated && plan_configured(failover, SECONDARY);
-	if (!gated || failover->gate_told) {
-		failover->gate_told = gated;
+	if (!gated)
+		failover->gate_told = false;
+	if (!gated || failover->gate_told ||
+	    !plan_configured(failover, SECONDARY))
 		return;
-	}
 	failover->gate_told = true;
 	prefix_text(&conf->prefix[SECONDARY], prefix, sizeof(prefix));
 	log_info("%s: %s stays advertised until the remote side has announced "

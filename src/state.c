@@ -11,6 +11,9 @@
 #define PRIO STEER_PRIORITY
 #define FAIL STEER_FAILED
 
+/* A reading may take as long as the interval, and this where that is short. */
+#define READING_MAX (10 * 1000)
+
 /* What each state does, unless the configuration says otherwise. */
 const struct actions state_table[STATE_MAX + 1] = {
 	[1] = { { ADV, WDR }, PRIO },
@@ -39,7 +42,10 @@ static const struct {
 	[8] = { V_NO, V_NO, V_NO },
 };
 
-/* Fill in the policy that mt-gcpd.conf(5) gives as its defaults. */
+/*
+ * Fill in the policy that mt-gcpd.conf(5) gives as its defaults; durations are
+ * milliseconds.
+ */
 void
 policy_default(struct policy *policy)
 {
@@ -61,7 +67,7 @@ policy_default(struct policy *policy)
 	memcpy(policy->table, state_table, sizeof(policy->table));
 }
 
-/* The name of what a candidate waits for, in events and logs. */
+/* What a candidate waits for, in events and logs; a constant string. */
 const char *
 pending_name(enum pending pending)
 {
@@ -75,7 +81,7 @@ pending_name(enum pending pending)
 	return (names[pending]);
 }
 
-/* Do both do the same? */
+/* Do both do the same to both prefixes and to the routes? */
 bool
 actions_equal(const struct actions *a, const struct actions *b)
 {
@@ -84,7 +90,7 @@ actions_equal(const struct actions *a, const struct actions *b)
 	    a->cloudflare == b->cloudflare);
 }
 
-/* A machine that knows nothing yet. */
+/* A machine that knows nothing yet and is in no state; it owns no memory. */
 void
 machine_init(struct machine *machine)
 {
@@ -99,8 +105,11 @@ machine_init(struct machine *machine)
 }
 
 /*
- * A machine that comes back in a state, which it entered at that time: nothing
- * else is remembered, so nothing is done before fresh samples have been seen.
+ * A machine that comes back in a state (0 to 8), which it entered at that time
+ * of the caller's present clock; it may lie before the clock's zero.  Nothing
+ * else is remembered: every verdict starts as unknown, so nothing is done
+ * before fresh samples say what to do, and the clock of the secondary prefix
+ * starts anew.
  */
 void
 machine_restore(struct machine *machine, int current, int64_t entered)
@@ -118,8 +127,9 @@ fits(enum verdict known, enum verdict row)
 
 /*
  * The state that the verdicts say.  An unknown that cannot change the actions
- * is no obstacle: if all states that are still possible have the same actions,
- * it is the lowest-numbered of them.  Otherwise STATE_NONE.
+ * is no obstacle: if all states that are still possible have the same actions
+ * in the policy's table, it is the lowest-numbered of them.  Otherwise it is
+ * STATE_NONE.
  */
 int
 state_read(const struct policy *policy, enum verdict local, enum verdict remote,
@@ -158,6 +168,25 @@ window_cut(struct window *window, uint32_t n)
 }
 
 /*
+ * Has nothing been known for too long?  A known sample that ends the hole came
+ * in time unless a whole cycle is missing: unknown_after may be as short as the
+ * interval, and slow readings alone must not empty what they fill.
+ */
+static bool
+is_stale(const struct policy *policy, enum verdict sample, int64_t last_known,
+    int64_t now)
+{
+	int64_t limit = policy->unknown_after;
+	int64_t reading = policy->interval;
+
+	if (reading < READING_MAX)
+		reading = READING_MAX;
+	if (sample != V_UNKNOWN && limit < policy->interval + reading)
+		limit = policy->interval + reading;
+	return (now - last_known >= limit);
+}
+
+/*
  * Of the last n known samples, enough healthy ones make the window healthy,
  * enough unhealthy ones unhealthy; otherwise it keeps its verdict.  An unknown
  * sample does not enter it, and after too long without a known one nothing is
@@ -169,13 +198,12 @@ window_step(struct window *window, const struct policy *policy,
 {
 	uint32_t healthy;
 
-	if (sample == V_UNKNOWN) {
-		if (now - window->last_known >= policy->unknown_after) {
-			window->verdict = V_UNKNOWN;
-			window_cut(window, 0);
-		}
-		return;
+	if (is_stale(policy, sample, window->last_known, now)) {
+		window->verdict = V_UNKNOWN;
+		window_cut(window, 0);
 	}
+	if (sample == V_UNKNOWN)
+		return;
 	window->last_known = now;
 	window->bits = window->bits << 1 | (sample == V_YES);
 	window->count++;
@@ -197,13 +225,12 @@ static void
 bgp_step(struct bgp_watch *bgp, const struct policy *policy,
     enum verdict sample, int64_t now)
 {
-	if (sample == V_UNKNOWN) {
-		if (now - bgp->last_known >= policy->unknown_after) {
-			bgp->verdict = bgp->run = V_UNKNOWN;
-			bgp->run_count = 0;
-		}
-		return;
+	if (is_stale(policy, sample, bgp->last_known, now)) {
+		bgp->verdict = bgp->run = V_UNKNOWN;
+		bgp->run_count = 0;
 	}
+	if (sample == V_UNKNOWN)
+		return;
 	bgp->last_known = now;
 	if (bgp->run != sample) {
 		bgp->run = sample;
@@ -246,6 +273,10 @@ return_step(struct machine *machine, int read, int64_t now)
 	machine->one_running = read == 1;
 }
 
+/*
+ * A state is kept for its dwell time, unless it or the one to be entered is
+ * excepted.  The first decision does not wait.
+ */
 static int64_t
 dwell_left(const struct machine *machine, const struct policy *policy,
     int64_t now)
@@ -257,6 +288,7 @@ dwell_left(const struct machine *machine, const struct policy *policy,
 	return (machine->entered + policy->dwell - now);
 }
 
+/* State 1 is entered only after it has been read for long enough. */
 static int64_t
 return_left(const struct machine *machine, const struct policy *policy,
     int64_t now)
@@ -271,12 +303,14 @@ static void
 pending_step(const struct machine *machine, const struct policy *policy,
     int64_t now, struct decision *decision)
 {
-	uint32_t verify = policy->verify[machine->candidate];
-	int64_t dwell = dwell_left(machine, policy, now);
-	int64_t back = return_left(machine, policy, now);
+	uint32_t verify;
+	int64_t dwell, back;
 
 	if (machine->candidate == STATE_NONE)
 		return;
+	verify = policy->verify[machine->candidate];
+	dwell = dwell_left(machine, policy, now);
+	back = return_left(machine, policy, now);
 	decision->candidate = machine->candidate;
 	if (machine->candidate_count < verify) {
 		decision->pending = PENDING_VERIFY;
@@ -290,26 +324,26 @@ pending_step(const struct machine *machine, const struct policy *policy,
 	}
 }
 
-/* Enter the candidate's state, if nothing holds it back any more. */
+/*
+ * Enter the candidate's state, if nothing holds it back any more.  A candidate
+ * outlives cycles that know too little, but is never entered in one.
+ */
 static void
 transition_step(struct machine *machine, const struct policy *policy,
     int64_t now, struct decision *decision)
 {
 	decision->old = machine->current;
-	if (decision->read != STATE_NONE) {
-		pending_step(machine, policy, now, decision);
-		if (machine->candidate != STATE_NONE &&
-		    decision->pending == PENDING_NONE) {
-			machine->current = machine->candidate;
-			machine->entered = now;
-			machine->candidate = STATE_NONE;
-			machine->candidate_count = 0;
-			machine->taken_over = machine->stuck = false;
-			decision->candidate = STATE_NONE;
-			decision->changed = true;
-		}
-	} else if (machine->candidate != STATE_NONE)
-		pending_step(machine, policy, now, decision);
+	pending_step(machine, policy, now, decision);
+	if (decision->read != STATE_NONE && machine->candidate != STATE_NONE &&
+	    decision->pending == PENDING_NONE) {
+		machine->current = machine->candidate;
+		machine->entered = now;
+		machine->candidate = STATE_NONE;
+		machine->candidate_count = 0;
+		machine->taken_over = machine->stuck = false;
+		decision->candidate = STATE_NONE;
+		decision->changed = true;
+	}
 	decision->current = machine->current;
 	decision->actions = policy->table[machine->current];
 }
@@ -338,25 +372,27 @@ takeover_step(struct machine *machine, const struct policy *policy,
 
 /*
  * The secondary prefix is withdrawn only after the remote side has been seen
- * announcing it without interruption; not to see it is an interruption.
+ * announcing it without interruption; not to see it is an interruption.  The
+ * time is kept without hand-over rules too: they may come with a reload.
  */
 static void
 secondary_step(struct machine *machine, const struct policy *policy,
     const struct sample *sample, int64_t now, struct decision *decision)
 {
 	bool announced = sample->remote_announces[SECONDARY] == V_YES;
+	int64_t left;
 
 	if (announced && !machine->secondary_running)
 		machine->secondary_since = now;
 	machine->secondary_running = announced;
-	if (policy->handover < 0)
+	if (!announced) {
+		decision->secondary_left = -1;
+		decision->keep_secondary = policy->handover >= 0;
 		return;
-	decision->secondary_left = announced ?
-	    machine->secondary_since + policy->handover - now :
-	    -1;
-	decision->keep_secondary = !announced || decision->secondary_left > 0;
-	if (announced && decision->secondary_left < 0)
-		decision->secondary_left = 0;
+	}
+	left = machine->secondary_since + policy->handover - now;
+	decision->secondary_left = left > 0 ? left : 0;
+	decision->keep_secondary = left > 0;
 }
 
 static bool
@@ -391,9 +427,13 @@ interval_step(struct machine *machine, const struct policy *policy,
 }
 
 /*
- * One cycle: take the sample that was complete at now, and decide.  The
- * machine is changed; policy and sample are only read.  All of *decision is
- * written.  now must not run backwards.
+ * One cycle: take the sample that was complete at now (milliseconds), and
+ * decide.  The machine is changed; policy and sample are only read, and the
+ * policy may be another one than in the step before.  All of *decision is
+ * written, and it cannot fail.  now must not run backwards.
+ *
+ * A step that reads STATE_NONE, for not enough is known, makes no transition,
+ * and what waits goes on waiting.
  */
 void
 machine_step(struct machine *machine, const struct policy *policy,
