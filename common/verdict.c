@@ -21,7 +21,7 @@ v_or(enum verdict a, enum verdict b)
 	return (a == V_NO && b == V_NO ? V_NO : V_UNKNOWN);
 }
 
-/* A verdict in words, for people. */
+/* A verdict in words, for people: one of the arguments, or "unknown". */
 const char *
 v_name(enum verdict verdict, const char *yes, const char *no)
 {
