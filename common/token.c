@@ -391,8 +391,8 @@ lifetime(const json_t *body)
 }
 
 /*
- * An attempt has failed.  The next comes soon where it may be well then, and
- * slowly where somebody has to mend something first.
+ * An attempt has failed.  The next comes soon, then ever more slowly; where
+ * somebody has to mend something first the key file is read again for it.
  */
 static void
 failed(const char *why, bool transient)
@@ -406,8 +406,10 @@ failed(const char *why, bool transient)
 		log_warnx("no access token: %s", why);
 	else
 		log_warnx("the access token could not be renewed: %s", why);
+	if (!transient)
+		token.refused = true;
 	token.retry = token.retry == 0 ? RETRY_MIN : token.retry * 2;
-	if (!transient || token.retry > RETRY_MAX)
+	if (token.retry > RETRY_MAX)
 		token.retry = RETRY_MAX;
 	wait = token.retry / 2 + arc4random_uniform(token.retry / 2 + 1);
 	rest(wait);

@@ -181,7 +181,7 @@ ask_signer(enum role role, const struct imsg *imsg)
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
 	if (msg.refused) {
-		log_info("the %s's token was refused; reading %s again",
+		log_info("the %s's key or token was refused; reading %s again",
 		    role_name(role), mtgcpd.conf->credentials[role]);
 		(void)push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf, role);
 	}

@@ -243,8 +243,11 @@ job_next(struct job *job)
 		return;
 	}
 	job->paused = job->held || actuator_stopping();
-	if (job->paused)
+	if (job->paused) {
+		if (actuator_stopping())
+			plans_stop();
 		return;
+	}
 	job->step_started = http_now();
 	steps[job->step](job);
 }

@@ -351,7 +351,7 @@ routes_put(struct magic *m, json_t *wanted, const char *one_id)
 	if (validate_only(m) || sim.set.cf_mode == CF_NOT_MODIFIED)
 		return (NULL);
 	if (sim.set.cf_mode == CF_PARTIAL) {
-		modified = routes_apply(m, wanted, one_id, n / 2);
+		modified = routes_apply(m, wanted, one_id, (n + 1) / 2);
 		return (modified != NULL ? modified : json_array());
 	}
 	return (routes_apply(m, wanted, one_id, n));
