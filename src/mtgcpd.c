@@ -340,9 +340,12 @@ start_signer(void)
 static void
 child_gone(enum role role, const char *how)
 {
+	static const struct timeval soon = { 0, 50 * 1000 };
+
 	if (mtgcpd.stopping) {
+		/* What it said last is still to be read. */
 		if (role == ROLE_ACTUATOR)
-			event_base_loopbreak(mtgcpd.base);
+			event_base_loopexit(mtgcpd.base, &soon);
 		return;
 	}
 	log_errorx("the %s %s; ending", role_name(role), how);
@@ -411,7 +414,8 @@ no_reload(evutil_socket_t signo __unused, short what __unused,
 		  "change it");
 }
 
-static void catch (int signo, event_callback_fn callback)
+static void
+on_signal(int signo, event_callback_fn callback)
 {
 	struct event *event;
 
@@ -447,12 +451,6 @@ open_files(struct conf *conf, bool foreground)
 	if (output_open(conf, foreground) == -1 || event_open(conf) == -1)
 		exit(1);
 	log_init("mt-gcpd", conf->log_level, output_put);
-	if (statefile_lock(conf->state_file) == -1) {
-		if (errno == EWOULDBLOCK)
-			fatalx("already running (%s is locked)",
-			    conf->state_file);
-		fatal("%s", conf->state_file);
-	}
 	if (engine_init(mtgcpd.base, conf) == -1)
 		fatal("engine_init");
 	count = engine_failovers(&failovers);
@@ -466,6 +464,12 @@ run(struct conf *conf, bool foreground)
 {
 	int role;
 
+	if (statefile_lock(conf->state_file) == -1) {
+		if (errno == EWOULDBLOCK)
+			fatalx("already running (%s is locked)",
+			    conf->state_file);
+		fatal("%s", conf->state_file);
+	}
 	if (!foreground && daemon(0, 0) == -1)
 		fatal("daemon");
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -478,10 +482,10 @@ run(struct conf *conf, bool foreground)
 	hosts_init(mtgcpd.base);
 	if (children_init(mtgcpd.base, conf, child_gone) == -1)
 		exit(1);
-	catch (SIGTERM, stop);
-	catch (SIGINT, stop);
-	catch (SIGUSR1, reopen);
-	catch (SIGHUP, no_reload);
+	on_signal(SIGTERM, stop);
+	on_signal(SIGINT, stop);
+	on_signal(SIGUSR1, reopen);
+	on_signal(SIGHUP, no_reload);
 	if (TAILQ_EMPTY(&conf->nameservers))
 		hosts_nameservers(&conf->nameservers);
 	start_resolver();
@@ -489,7 +493,10 @@ run(struct conf *conf, bool foreground)
 	if (event_base_dispatch(mtgcpd.base) == -1)
 		fatalx("event_base_dispatch");
 
-	lifecycle("shutdown", RESULT_SUCCESS, NULL);
+	if (mtgcpd.status == 0)
+		lifecycle("shutdown", RESULT_SUCCESS, NULL);
+	else
+		lifecycle("shutdown", RESULT_FAILURE, "a child was lost");
 	log_info("stopped");
 	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
 		child_close((enum role)role);

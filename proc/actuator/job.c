@@ -462,7 +462,7 @@ plans_new_token(uint32_t account)
 			call_new_token(slots[i].job);
 }
 
-/* Exit as soon as no step is in flight. */
+/* Exit as soon as no step is in flight, having told what was written. */
 void
 plans_stop(void)
 {
@@ -474,5 +474,8 @@ plans_stop(void)
 		if (job != NULL && !job->paused && !job_waits(job))
 			return;
 	}
+	for (i = 0; i < nslots; i++)
+		if (slots[i].job != NULL)
+			report_prefixes(slots[i].job);
 	exit(0);
 }
