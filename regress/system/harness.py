@@ -60,6 +60,15 @@ class Clouds:
                    what="cloudsim is ready")
         assert self.process.poll() is None, "cloudsim ended at start"
         self.ready = json.loads(ready.read_text())
+        self.first = self.world()
+
+    def reset(self):
+        """Be as at the start, for the next test."""
+        for what in ("/faults", "/operations", "/tokens"):
+            self.call("DELETE", what)
+        self.call("PUT", "/world", self.first)
+        for what in ("/journal", "/clockwork", "/stats"):
+            self.call("DELETE", what)
 
     def call(self, method, path, body=None):
         connection = http.client.HTTPConnection(
@@ -93,10 +102,13 @@ class Clouds:
         return self.call("POST", "/bgp",
                          dict(router=router, status=status, **more))
 
-    def fault(self, action, path, method=None, count=0, skip=0, **more):
+    def fault(self, action, path, method=None, scope=None, count=0, skip=0,
+              **more):
         match = {"path": path}
         if method:
             match["method"] = method
+        if scope:
+            match["scope"] = scope
         return self.call("POST", "/faults", dict(
             match=match, count=count, skip=skip, action=action, **more))
 
