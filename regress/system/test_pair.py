@@ -93,8 +93,6 @@ def test_only_sessions_lost(place, clouds):
     assert [hole["cause"] for hole in pair.holes()] == ["bgp"]
 
 
-@pytest.mark.xfail(strict=True, reason="a side that never stopped announcing "
-                   "counts as having taken over before it steers back")
 def test_recovery_while_draining(place, clouds):
     """A region that recovers before its prefix is withdrawn has announced it
     all the time; the other side must not let go of it all the same before the

@@ -949,7 +949,11 @@ secondary(void **state)
 		{ 60, "0:1?+ 30:1?? 31:1?+ 90:1?+ 91:1?+", "kkkk." },
 		{ 60, "0:1?+ 60:1?+ 61:1?- 62:1?+ 121:1?+ 122:1?+", "k.kkk." },
 		/* Whatever the state, and whatever else is known. */
-		{ 60, "0:0?+ 30:2?+ 60:0?+ 61:3?+", "kk.." },
+		{ 60, "0:0?+ 30:0?+ 60:0?+", "kk." },
+		/* From the decision to withdraw, not from before it. */
+		{ 60, "0:0?+ 30:2?+ 89:0?+ 90:0?+", "kkk." },
+		{ 60, "0:1?+ 60:3?+ 70:3?+ 80:1?+ 139:1?+ 140:1?+", "k..kk." },
+		{ 60, "0:1?+ 60:2?+", "k." },
 		/* Not the other prefix. */
 		{ 60, "0:1+- 60:1+- 900:1+-", "kkk" },
 		/* Anew after a restart. */
@@ -1141,6 +1145,12 @@ expected_wait(const struct episode *episode, const struct policy *policy,
 }
 
 static bool
+withdraws(const struct policy *policy, int state)
+{
+	return (policy->table[state].prefix[SECONDARY] == ADVERT_WITHDRAW);
+}
+
+static bool
 expected_keep(const struct episode *episode, const struct policy *policy,
     int step)
 {
@@ -1153,6 +1163,9 @@ expected_keep(const struct episode *episode, const struct policy *policy,
 			return (true);
 		if (now - episode->past[step].now >= policy->handover)
 			return (false);
+		if (withdraws(policy, episode->past[step].current) &&
+		    !withdraws(policy, current_before(episode, step)))
+			return (true); /* that decision starts the time anew */
 	}
 	return (true);
 }
