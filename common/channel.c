@@ -25,6 +25,24 @@ struct channel {
 static void channel_read(evutil_socket_t, short, void *);
 static void channel_write(evutil_socket_t, short, void *);
 
+/* The event loop of a process, which has no threads.  Failure is fatal. */
+struct event_base *
+channel_loop(void)
+{
+	struct event_config *config;
+	struct event_base *base;
+
+	config = event_config_new();
+	if (config == NULL)
+		fatalx("event_config_new");
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base == NULL)
+		fatalx("event_base_new");
+	return (base);
+}
+
 /*
  * Speak to peer over buf, which becomes the channel's; its descriptor is made
  * non-blocking and stays the caller's.  Messages that came with what was read

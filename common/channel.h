@@ -24,6 +24,7 @@ typedef void (*channel_handler)(const struct imsg *, void *);
 typedef void (*channel_lost)(const char *why, void *);
 
 /* channel.c */
+struct event_base *channel_loop(void);
 struct channel *channel_new(struct event_base *, struct imsgbuf *,
     enum role self, enum role peer, channel_handler, channel_lost, void *);
 void channel_free(struct channel *);

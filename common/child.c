@@ -164,23 +164,6 @@ ignore_signals(void)
 		(void)signal(signals[i], SIG_IGN);
 }
 
-static struct event_base *
-make_loop(void)
-{
-	struct event_config *config;
-	struct event_base *base;
-
-	config = event_config_new();
-	if (config == NULL)
-		fatalx("event_config_new");
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (base == NULL)
-		fatalx("event_base_new");
-	return (base);
-}
-
 static void
 drop(const struct child_program *program, const struct child_setup *setup)
 {
@@ -239,7 +222,7 @@ child_main(const struct child_program *program, int argc, char *argv[])
 	if (setenv("TZ", "UTC0", 1) == -1)
 		fatal("setenv");
 	tzset();
-	base = make_loop();
+	base = channel_loop();
 	program->prepare(base, &setup);
 	free(setup.ca);
 	setup.ca = NULL;

@@ -424,23 +424,6 @@ on_signal(int signo, event_callback_fn callback)
 		fatalx("evsignal_new");
 }
 
-static struct event_base *
-make_loop(void)
-{
-	struct event_config *config;
-	struct event_base *base;
-
-	config = event_config_new();
-	if (config == NULL)
-		fatalx("event_config_new");
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (base == NULL)
-		fatalx("event_base_new");
-	return (base);
-}
-
 /* Everything that can fail because of files, before the children start. */
 static void
 open_files(struct conf *conf, bool foreground)
@@ -475,7 +458,7 @@ run(struct conf *conf, bool foreground)
 	(void)signal(SIGPIPE, SIG_IGN);
 	umask(027);
 	mtgcpd.conf = conf;
-	mtgcpd.base = make_loop();
+	mtgcpd.base = channel_loop();
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL);
 	log_info("version %s", MTGCPD_VERSION);
