@@ -207,7 +207,10 @@ confine_seccomp(uint32_t otherwise, const struct syscall_rule *common,
 	seccomp_release(filter);
 }
 
-/* Give up all capabilities, effective, permitted and inheritable. */
+/*
+ * Give up all capabilities: the bounding set, where we may, then effective,
+ * permitted and inheritable.
+ */
 void
 confine_capabilities(void)
 {
@@ -215,7 +218,10 @@ confine_capabilities(void)
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
 	struct __user_cap_data_struct data[2];
+	unsigned long cap;
 
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != -1; cap++)
+		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	memset(data, 0, sizeof(data));
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capset, &header, data) == -1)

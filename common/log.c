@@ -43,32 +43,50 @@ log_setcorr(const char *corr)
 	strlcpy(logger.corr, corr, sizeof(logger.corr));
 }
 
-/* Log a text that is complete, such as a child's line. */
+/*
+ * Text may have come from the network: no control character of it, be it of
+ * ASCII or of C1 in UTF-8, reaches a terminal or begins a line of the log.
+ */
+static void
+make_safe(char *text)
+{
+	unsigned char c, before = 0;
+
+	for (; *text != '\0'; text++) {
+		c = (unsigned char)*text;
+		if (before == 0xc2 && c >= 0x80 && c < 0xa0)
+			text[-1] = *text = '?';
+		else if (c < ' ' || c == 0x7f)
+			*text = '?';
+		before = c;
+	}
+}
+
+/*
+ * Log a text that is complete, such as a child's line.  A child may have been
+ * taken over, so neither its text nor its correlation id is taken on trust.
+ */
 void
 log_put(int priority, const char *corr, const char *text)
 {
+	char safe[LOGTEXT_LEN + 32], safe_corr[CORR_LEN];
 	char line[LOGTEXT_LEN + 64];
 	int n;
 
 	if (priority > logger.level)
 		return;
+	strlcpy(safe, text, sizeof(safe));
+	make_safe(safe);
 	if (logger.sink != NULL) {
-		logger.sink(priority, corr, text);
+		strlcpy(safe_corr, corr, sizeof(safe_corr));
+		make_safe(safe_corr);
+		logger.sink(priority, safe_corr, safe);
 		return;
 	}
-	n = snprintf(line, sizeof(line), "%s: %s\n", logger.process, text);
+	n = snprintf(line, sizeof(line), "%s: %s\n", logger.process, safe);
 	if (n > 0)
 		(void)!write(STDERR_FILENO, line,
 		    (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
-}
-
-/* Text may have come from the network: nothing in it reaches a terminal. */
-static void
-make_safe(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
 }
 
 static void __attribute__((__format__(__printf__, 3, 0)))
@@ -82,7 +100,6 @@ vlog(int priority, int error, const char *format, va_list ap)
 		if (error != 0 && n >= 0 && (size_t)n < sizeof(text))
 			snprintf(text + n, sizeof(text) - (size_t)n, ": %s",
 			    strerror(error));
-		make_safe(text);
 		log_put(priority, logger.corr, text);
 	}
 	errno = saved;

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "proto.h"
 
@@ -142,7 +143,7 @@ static const struct field fields[] = {
 	FLAG(IMSG_HELLO, msg_hello, drop),
 	RANGE(IMSG_PORT, msg_port, port, 1, 65535),
 	TEXT(IMSG_READY, msg_ready, version),
-	RANGE(IMSG_LOG, msg_log, level, 0, 7),
+	RANGE(IMSG_LOG, msg_log, level, LOG_ERR, LOG_DEBUG),
 	TEXT(IMSG_LOG, msg_log, corr),
 	TEXT(IMSG_LOG, msg_log, text),
 

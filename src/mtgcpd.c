@@ -453,7 +453,8 @@ run(struct conf *conf, bool foreground)
 			    conf->state_file);
 		fatal("%s", conf->state_file);
 	}
-	if (!foreground && daemon(0, 0) == -1)
+	/* A relative path of a key or a token stays what it was. */
+	if (!foreground && daemon(1, 0) == -1)
 		fatal("daemon");
 	(void)signal(SIGPIPE, SIG_IGN);
 	umask(027);

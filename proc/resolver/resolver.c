@@ -192,6 +192,9 @@ nameserver(const struct imsg *imsg)
 	    servers[0] == '\0' ? "" : ",", msg.address, msg.port);
 	if (strlcat(servers, text, sizeof(servers)) >= sizeof(servers))
 		fatalx("more than %d name servers", SERVERS_MAX);
+	/* c-ares takes no other servers while it waits for an answer of these;
+	 * who waits is told, and asks again. */
+	ares_cancel(ares);
 	r = ares_set_servers_ports_csv(ares, servers);
 	if (r != ARES_SUCCESS)
 		log_warnx("name servers %s: %s", servers, ares_strerror(r));

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 The mt-gcpd authors */
 
 #include <jansson.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,17 +113,16 @@ take_private_key(struct key *key, const json_t *root, char *why, size_t len)
 	return (0);
 }
 
-/* jansson has its own copy of the text: wipe the one string that matters. */
+/*
+ * jansson makes copies of what it reads, in more places than the value that it
+ * gives out: each is wiped when it is released, whoever allocated it.
+ */
 static void
-wipe_private_key(json_t *root)
+wipe_and_free(void *memory)
 {
-	json_t *pem = json_object_get(root, "private_key");
-	char *text;
-
-	if (!json_is_string(pem))
-		return;
-	memcpy(&text, &(const char *){ json_string_value(pem) }, sizeof(text));
-	explicit_bzero(text, json_string_length(pem));
+	if (memory != NULL)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
 }
 
 /*
@@ -140,6 +140,7 @@ key_parse(struct key *key, const char *text, size_t textlen, char *why,
 	int r = -1;
 
 	memset(key, 0, sizeof(*key));
+	json_set_alloc_funcs(malloc, wipe_and_free);
 	root = json_loadb(text, textlen, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(root)) {
 		json_decref(root);
@@ -167,7 +168,6 @@ key_parse(struct key *key, const char *text, size_t textlen, char *why,
 		goto done;
 	r = 0;
 done:
-	wipe_private_key(root);
 	json_decref(root);
 	if (r == -1)
 		key_clear(key);

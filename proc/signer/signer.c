@@ -18,6 +18,7 @@
  */
 
 #define KEYFILE_MAX (64 * 1024)
+#define SECURE_HEAP (256 * 1024) /* where OpenSSL keeps the keys */
 
 static struct key keys[ROLE_MAX];
 
@@ -141,6 +142,8 @@ prepare(struct event_base *base __unused,
 		    OPENSSL_INIT_ADD_ALL_DIGESTS,
 		NULL) != 1)
 		fatalx("OPENSSL_init_crypto");
+	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) == 0)
+		log_warnx("no memory that is never paged out for the keys");
 }
 
 static const char *

@@ -252,6 +252,63 @@ test_addresses(void **state)
 	}
 }
 
+/* Of the sanitizers' runtime; gcc comes without the header. */
+size_t __sanitizer_get_allocated_size(const volatile void *);
+int __sanitizer_install_malloc_and_free_hooks(
+    void (*)(const volatile void *, size_t), void (*)(const volatile void *));
+
+static char needle[65]; /* a line of the key */
+static int copies;
+
+/* A block is given back: whoever gets it next must not find the key in it. */
+static void
+on_free(const volatile void *block)
+{
+	const void *bytes = (const void *)(uintptr_t)block;
+
+	if (block != NULL &&
+	    memmem(bytes, __sanitizer_get_allocated_size(block), needle,
+		strlen(needle)) != NULL)
+		copies++;
+}
+
+static void
+on_malloc(const volatile void *block, size_t size)
+{
+	(void)block;
+	(void)size;
+}
+
+/* Neither what is taken nor what is refused leaves its text behind. */
+static void
+test_no_copies(void **state)
+{
+	char *good = keyfile(NULL, NULL), *bad = keyfile("token_uri", NULL);
+	struct key key;
+	char why[256];
+	char *jwt;
+
+	(void)state;
+	strlcpy(needle, strchr(strchr(rsa_pem, '\n') + 1, '\n') + 1,
+	    sizeof(needle));
+	assert_non_null(strstr(good, needle));
+	copies = 0;
+	assert_true(
+	    __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free) > 0);
+	assert_int_equal(key_parse(&key, good, strlen(good), why, sizeof(why)),
+	    0);
+	jwt = jwt_make(&key, "scope-1", 1700000000);
+	assert_non_null(jwt);
+	free(jwt);
+	key_clear(&key);
+	assert_int_equal(key_parse(&key, bad, strlen(bad), why, sizeof(why)),
+	    -1);
+	assert_int_equal(copies, 0);
+	free(good); /* not wiped: the hook does see what it is to see */
+	assert_int_equal(copies, 1);
+	free(bad);
+}
+
 int
 main(void)
 {
@@ -259,6 +316,7 @@ main(void)
 		cmocka_unit_test(test_assertion),
 		cmocka_unit_test(test_broken_files),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_no_copies), /* last: its hook stays */
 	};
 
 	return (cmocka_run_group_tests(tests, make_keys, free_keys));
