@@ -26,6 +26,11 @@ MEANING = {1: "all well", 2: "local sick", 3: "remote sick",
            6: "remote BGP down", 7: "remote sick, and its BGP down"}
 
 
+SEEN = (("local", "local_healthy", "healthy", "sick"),
+        ("remote", "remote_healthy", "healthy", "sick"),
+        ("remote BGP", "remote_bgp_up", "up", "down"))
+
+
 class Demo:
     def __init__(self, place):
         self.place = place
@@ -52,7 +57,10 @@ class Demo:
         details = event["details"]
         if event["event_type"] == "state_transition":
             new = details["new_state"]
-            return (f"state {details['old_state']} -> {new} "
+            sees = ", ".join(
+                f"{name} {yes if details[key] else no}"
+                for name, key, yes, no in SEEN if details[key] is not None)
+            return (f"sees {sees}: state {details['old_state']} -> {new} "
                     f"({MEANING.get(new, '')})")
         if event["event_type"] == "bgp_advertisement_change":
             what = event["operation"].split("_")[0]

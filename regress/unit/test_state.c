@@ -863,17 +863,58 @@ fast_stretch(void **state)
 	}
 }
 
-/*
- * State 2: w waits for the remote side, s is stuck and goes ahead, . does not
- * wait.
- */
+/* What the hand-over rules say in each cycle, by a letter of gate's. */
+struct gates {
+	int handover;
+	const char *schedule, *expected;
+};
+
+static void
+run_gates(const struct gates *gates, size_t count, int start,
+    char (*gate)(const struct decision *))
+{
+	const struct gates *end = gates + count;
+	struct decision decision;
+	struct machine machine;
+	struct policy policy;
+	const char *next;
+	char found[16];
+	size_t cycle;
+
+	policy_direct(&policy);
+	for (; gates < end; gates++) {
+		policy.handover = gates->handover;
+		if (policy.handover > 0)
+			policy.handover *= SECOND;
+		machine_restore(&machine, start, 0);
+		memset(found, 0, sizeof(found));
+		next = gates->schedule;
+		for (cycle = 0; cycle < sizeof(found) - 1; cycle++) {
+			if (!next_cycle(&next, &machine, &policy, &decision))
+				break;
+			found[cycle] = gate(&decision);
+			assert_int_equal(decision.secondary_left == -1,
+			    !machine.secondary_running);
+		}
+		expect(gates->schedule, "gate", found, gates->expected);
+	}
+}
+
+/* w waits for the remote side, s is stuck and goes ahead, . does not wait. */
+static char
+takeover_gate(const struct decision *decision)
+{
+	if (decision->handover_stuck)
+		assert_false(decision->wait_takeover);
+	return (decision->handover_stuck ? 's' :
+		decision->wait_takeover	 ? 'w' :
+					   '.');
+}
+
 static void
 takeover(void **state)
 {
-	static const struct {
-		int handover;
-		const char *schedule, *expected;
-	} table[] = {
+	static const struct gates gates[] = {
 		/* Until it announces our primary prefix. */
 		{ 60, "0:1- 10:2- 20:2? 30:2+ 40:2- 500:2-", ".ww..." },
 		{ 60, "10:2+ 20:2- 100:2-", "..." },
@@ -905,43 +946,22 @@ takeover(void **state)
 		{ 0, "10:2+ 20:2-", ".." },
 		{ -1, "10:2- 20:2- 500:2-", "..." },
 	};
-	struct decision decision;
-	struct machine machine;
-	struct policy policy;
-	const char *next;
-	char found[16];
-	size_t i, cycle;
 
 	(void)state;
-	policy_direct(&policy);
-	for (i = 0; i < COUNT(table); i++) {
-		policy.handover = table[i].handover;
-		if (policy.handover > 0)
-			policy.handover *= SECOND;
-		machine_restore(&machine, 1, 0);
-		memset(found, 0, sizeof(found));
-		next = table[i].schedule;
-		for (cycle = 0; cycle < sizeof(found) - 1; cycle++) {
-			if (!next_cycle(&next, &machine, &policy, &decision))
-				break;
-			found[cycle] = decision.wait_takeover ? 'w' : '.';
-			if (decision.handover_stuck) {
-				assert_false(decision.wait_takeover);
-				found[cycle] = 's';
-			}
-		}
-		expect(table[i].schedule, "gate", found, table[i].expected);
-	}
+	run_gates(gates, COUNT(gates), 1, takeover_gate);
 }
 
 /* k: the secondary prefix must be kept; . it may be withdrawn. */
+static char
+secondary_gate(const struct decision *decision)
+{
+	return (decision->keep_secondary ? 'k' : '.');
+}
+
 static void
 secondary(void **state)
 {
-	static const struct {
-		int handover;
-		const char *schedule, *expected;
-	} table[] = {
+	static const struct gates gates[] = {
 		/* A minute of announcements without interruption. */
 		{ 60, "0:1?+ 30:1?+ 59:1?+ 60:1?+ 900:1?+", "kkk.." },
 		{ 60, "0:1?- 30:1?? 900:1??", "kkk" },
@@ -963,31 +983,9 @@ secondary(void **state)
 		{ 0, "0:1?- 10:1?+ 20:1?-", "k.k" },
 		{ -1, "0:1?- 10:1?+ 20:1??", "..." },
 	};
-	struct decision decision;
-	struct machine machine;
-	struct policy policy;
-	const char *next;
-	char found[16];
-	size_t i, cycle;
 
 	(void)state;
-	policy_direct(&policy);
-	for (i = 0; i < COUNT(table); i++) {
-		policy.handover = table[i].handover;
-		if (policy.handover > 0)
-			policy.handover *= SECOND;
-		machine_init(&machine);
-		memset(found, 0, sizeof(found));
-		next = table[i].schedule;
-		for (cycle = 0; cycle < sizeof(found) - 1; cycle++) {
-			if (!next_cycle(&next, &machine, &policy, &decision))
-				break;
-			found[cycle] = decision.keep_secondary ? 'k' : '.';
-			assert_int_equal(decision.secondary_left == -1,
-			    !machine.secondary_running);
-		}
-		expect(table[i].schedule, "gate", found, table[i].expected);
-	}
+	run_gates(gates, COUNT(gates), STATE_NONE, secondary_gate);
 }
 
 /* How long the gates stay shut. */
