@@ -350,7 +350,9 @@ transition_step(struct machine *machine, const struct policy *policy,
 
 /*
  * State 2 takes the primary prefix away from this side, so it is acted on once
- * the remote side announces it, or after waiting for long enough in vain.
+ * the remote side announces it, or after waiting for long enough in vain.  To
+ * act in vain takes evidence that it is still the right state: a side that has
+ * recovered meanwhile, and only waits to return, keeps its prefix.
  */
 static void
 takeover_step(struct machine *machine, const struct policy *policy,
@@ -363,7 +365,7 @@ takeover_step(struct machine *machine, const struct policy *policy,
 	if (sample->remote_announces[PRIMARY] == V_YES)
 		machine->taken_over = true;
 	if (!machine->taken_over && !machine->stuck && left <= 0 &&
-	    decision->read != STATE_NONE)
+	    decision->read == 2)
 		machine->stuck = decision->handover_stuck = true;
 	decision->wait_takeover = !machine->taken_over && !machine->stuck;
 	if (decision->wait_takeover)

@@ -1133,7 +1133,7 @@ expected_wait(const struct episode *episode, const struct policy *policy,
 	for (; i <= step; i++) {
 		if (episode->past[i].announces[PRIMARY] == V_YES)
 			return (false);
-		if (episode->past[i].read != STATE_NONE &&
+		if (episode->past[i].read == 2 &&
 		    episode->past[i].now - entered >= policy->handover) {
 			*stuck = i == step;
 			return (false);
@@ -1373,7 +1373,7 @@ random_tables(void **state)
 	policy_default(&policy);
 	for (round = 0; round < 20000; round++) {
 		row = 1 + (int)pick(STATE_MAX);
-		policy.table[row] = policy.table[1 + pick(STATE_MAX)];
+		policy.table[row] = state_table[1 + pick(STATE_MAX)];
 		policy.table[row].cloudflare = (enum steer)pick(3);
 		for (i = 0; i < 3; i++)
 			verdicts[i] = one_in(2) ? '?' :
