@@ -34,6 +34,16 @@ config_current(void)
 	return (running);
 }
 
+/* What may be touched for a failover; NULL: there is none of that number. */
+const struct act *
+config_act(uint32_t failover)
+{
+	if (running == NULL || failover >= running->nacts ||
+	    !running->act[failover].present)
+		return (NULL);
+	return (&running->act[failover]);
+}
+
 /* The parent has asked us to come to an end. */
 bool
 actuator_stopping(void)
@@ -78,21 +88,25 @@ need_staged(const struct imsg *imsg)
 		    proto_name(imsg->hdr.type));
 }
 
+/* Make room for that index and as many again; all that is new is zero. */
+static void *
+conf_grow(void *array, size_t *n, size_t index, size_t size)
+{
+	array = recallocarray(array, *n, 2 * index + 1, size);
+	if (array == NULL)
+		fatal("configuration");
+	*n = 2 * index + 1;
+	return (array);
+}
+
 static struct act *
 conf_get_act(uint32_t index)
 {
-	struct act *bigger;
-
 	if (index >= ACTS_MAX)
 		fatalx("failover %u", index);
-	if (index >= staged->nacts) {
-		bigger = recallocarray(staged->act, staged->nacts, index + 1,
-		    sizeof(*bigger));
-		if (bigger == NULL)
-			fatal("configuration");
-		staged->act = bigger;
-		staged->nacts = index + 1;
-	}
+	if (index >= staged->nacts)
+		staged->act = conf_grow(staged->act, &staged->nacts, index,
+		    sizeof(*staged->act));
 	return (&staged->act[index]);
 }
 
@@ -111,39 +125,47 @@ conf_peer(const struct imsg *imsg)
 	strlcpy(act->peer[act->npeers++], msg.name, NAME_LEN);
 }
 
+static struct account *
+conf_get_account(uint32_t index)
+{
+	if (index >= ACCOUNTS_MAX)
+		fatalx("account %u", index);
+	if (index >= staged->naccounts)
+		staged->account = conf_grow(staged->account, &staged->naccounts,
+		    index, sizeof(*staged->account));
+	return (&staged->account[index]);
+}
+
 static void
 conf_account(const struct imsg *imsg)
 {
-	struct account *bigger;
+	struct account *account = conf_get_account(imsg->hdr.id);
 	struct msg_name msg;
-	uint32_t index = imsg->hdr.id;
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	if (index >= ACCOUNTS_MAX)
-		fatalx("account %u", index);
-	if (index >= staged->naccounts) {
-		bigger = recallocarray(staged->account, staged->naccounts,
-		    index + 1, sizeof(*bigger));
-		if (bigger == NULL)
-			fatal("configuration");
-		staged->account = bigger;
-		staged->naccounts = index + 1;
-	}
-	strlcpy(staged->account[index].id, msg.name, NAME_LEN);
+	strlcpy(account->id, msg.name, sizeof(account->id));
+}
+
+/* The account whose token has come: of the configuration that is coming in,
+ * or between two of them of the one in use. */
+static struct account *
+token_account(uint32_t index)
+{
+	if (staged != NULL)
+		return (conf_get_account(index));
+	if (running == NULL || index >= running->naccounts)
+		fatalx("a token for unknown account %u", index);
+	return (&running->account[index]);
 }
 
 /* The token of an account: a line of printable text, its end left out. */
 static void
 conf_cf_token(const struct imsg *imsg)
 {
-	struct config *config = staged != NULL ? staged : running;
+	struct account *account = token_account(imsg->hdr.id);
 	const char *text = imsg->data;
 	size_t i, len = imsg->len;
-	struct account *account;
 
-	if (config == NULL || imsg->hdr.id >= config->naccounts)
-		fatalx("a token for unknown account %u", imsg->hdr.id);
-	account = &config->account[imsg->hdr.id];
 	while (len > 0 && isspace((unsigned char)text[len - 1]))
 		len--;
 	for (i = 0; i < len; i++)
@@ -159,8 +181,8 @@ conf_cf_token(const struct imsg *imsg)
 	account->token = strndup(text, len);
 	if (account->token == NULL)
 		fatal("token");
-	if (config == running)
-		plans_new_token(imsg->hdr.id);
+	if (staged == NULL)
+		plans_new_token(account->id);
 }
 
 static void
@@ -194,15 +216,20 @@ conf_act(const struct imsg *imsg)
 static void
 conf_commit(void)
 {
+	const struct act *act;
 	size_t i;
 
-	for (i = 0; i < staged->nacts; i++)
-		if (staged->act[i].present &&
-		    staged->act[i].conf.account >= staged->naccounts)
+	for (i = 0; i < staged->nacts; i++) {
+		act = &staged->act[i];
+		if (act->present &&
+		    (act->conf.account >= staged->naccounts ||
+			staged->account[act->conf.account].id[0] == '\0'))
 			fatalx("failover %zu has no account", i);
+	}
 	config_release(running);
 	running = staged;
 	staged = NULL;
+	plans_forget_steering();
 	token_uri(running->token_uri);
 }
 
@@ -213,8 +240,7 @@ take_plan(const struct imsg *imsg)
 	uint32_t id = imsg->hdr.id;
 
 	imsg_get_data(imsg, &plan, sizeof(plan));
-	if (running == NULL || id >= running->nacts ||
-	    !running->act[id].present)
+	if (config_act(id) == NULL)
 		plan_refuse(id, &plan, "the failover is not known here");
 	else if (stopping)
 		plan_refuse(id, &plan, "stopping");
@@ -228,8 +254,7 @@ take_permit(const struct imsg *imsg)
 	struct msg_permit permit;
 
 	imsg_get_data(imsg, &permit, sizeof(permit));
-	if (running != NULL && imsg->hdr.id < running->nacts)
-		plan_permit(imsg->hdr.id, &permit);
+	plan_permit(imsg->hdr.id, &permit);
 }
 
 static void

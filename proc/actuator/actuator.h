@@ -72,13 +72,14 @@ struct call {
 	call_cb cb;
 };
 
-/* What a step has found and done for one prefix. */
+/* What has been found and done for one prefix. */
 struct prefix_result {
 	bool looked;  /* compared with the router */
 	bool changed; /* has to be written */
 	bool written; /* and read back */
 	bool reported;
 	enum verdict effect;
+	struct msg_plan_advert msg; /* what will be told of it */
 };
 
 /* A plan that is being carried out. */
@@ -99,6 +100,7 @@ struct job {
 	struct call call;
 	struct event *timer;
 	job_cb timer_cb;
+	bool asked_token;	     /* of Cloudflare, after a 401 */
 	struct lock *lock;	     /* held, or waited for */
 	TAILQ_ENTRY(job) lock_entry; /* in the lock's queue */
 	job_cb lock_cb;
@@ -110,26 +112,26 @@ struct job {
 	json_t *patch;
 	int rounds;
 	int repeats;
+	int busy;      /* times that another operation was at it */
+	bool unknown;  /* whether the last PATCH was carried out */
 	uint32_t wait; /* milliseconds, of the next poll */
 	struct prefix_result prefix[PREFIXES];
 	char request_id[ID_LEN];
 	char operation[ID_LEN];
 	int32_t http_status;
-	char before[RANGES_LEN];
-	char after[RANGES_LEN];
 
 	/* Cloudflare. */
 	json_t *ours;
 	json_t *differing;
 	size_t put; /* of those that differ, so many have been sent */
 	bool puts_repeated;
-	bool steered; /* routes were written */
 	struct msg_plan_routes routes;
 };
 
 /* actuator.c */
 extern struct event_base *base;
 struct config *config_current(void);
+const struct act *config_act(uint32_t failover);
 void config_release(struct config *);
 bool actuator_stopping(void);
 
@@ -137,18 +139,22 @@ bool actuator_stopping(void);
 void call_start(struct job *, enum api, enum http_method, char *url, char *body,
     uint32_t timeout, call_cb);
 void call_abort(struct job *);
-void call_new_token(struct job *);
+void call_new_token(struct job *, const char *account);
 
 /* lock.c */
 void lock_take(struct job *, const char *key, job_cb);
+bool lock_waits(const struct job *);
 void lock_release(struct job *);
 
 /* job.c */
 void plan_start(uint32_t failover, const struct msg_plan *);
 void plan_permit(uint32_t failover, const struct msg_permit *);
 void plan_refuse(uint32_t failover, const struct msg_plan *, const char *why);
-void plans_new_token(uint32_t account);
+void plans_new_token(const char *account);
+void plans_forget_steering(void);
 void plans_stop(void);
+void plan_steering(const struct job *);
+bool plan_is_first(const struct job *);
 bool job_may_begin(struct job *);
 void job_step_done(struct job *);
 void job_fail(struct job *, const char *step, const char *why);

@@ -20,19 +20,24 @@
 
 static void call_send(struct job *);
 
-/* The account of a job; its token is that of the newest configuration. */
-static const struct account *
-job_account(const struct job *job)
+static const char *
+account_id(const struct job *job)
 {
-	const struct account *own =
-	    &job->config->account[job->act->conf.account];
+	return (job->config->account[job->act->conf.account].id);
+}
+
+/* The number of a job's account in the newest configuration, which has its
+ * newest token; -1: it is not there any more. */
+static int
+account_index(const struct job *job)
+{
 	const struct config *newest = config_current();
 	size_t i;
 
 	for (i = 0; i < newest->naccounts; i++)
-		if (strcmp(newest->account[i].id, own->id) == 0)
-			return (&newest->account[i]);
-	return (own);
+		if (strcmp(newest->account[i].id, account_id(job)) == 0)
+			return ((int)i);
+	return (-1);
 }
 
 static bool
@@ -47,31 +52,31 @@ begins(const char *text, const char *prefix)
  * nothing but its two prefixes and its routes' two priorities.
  */
 static bool
-may_write(const struct job *job, const char *url, const char *body)
+may_write(const struct job *job)
 {
 	const struct msg_conf_act *conf = &job->act->conf;
-	const struct config *config = job->config;
+	const struct call *call = &job->call;
 	char *expected;
 	json_t *json;
 	bool may;
 
-	json = body == NULL ? NULL : json_loads(body, 0, NULL);
+	json = call->body == NULL ? NULL : json_loads(call->body, 0, NULL);
 	if (json == NULL || conf->passive) {
 		json_decref(json);
 		return (false);
 	}
-	if (job->call.method == HTTP_PATCH) {
-		expected = url_join(config->url[API_COMPUTE],
+	if (call->method == HTTP_PATCH) {
+		expected = url_join(job->config->url[API_COMPUTE],
 		    "/projects/%s/regions/%s/routers/%s?requestId=",
 		    conf->project, conf->region, conf->router);
-		may = begins(url, expected) &&
-		    merge_only_ours(job->router, json, conf->prefix);
+		may = begins(call->url, expected) &&
+		    merge_only_ours(job->router, &job->targets, json,
+			conf->prefix);
 	} else {
-		expected = url_join(config->url[API_CLOUDFLARE],
-		    "/accounts/%s/magic/routes",
-		    config->account[conf->account].id);
-		may = job->call.method == HTTP_PUT &&
-		    strcmp(url, expected) == 0 &&
+		expected = url_join(job->config->url[API_CLOUDFLARE],
+		    "/accounts/%s/magic/routes", account_id(job));
+		may = call->method == HTTP_PUT &&
+		    strcmp(call->url, expected) == 0 &&
 		    pick_only_ours(json, conf->match, conf->priority,
 			conf->failed);
 	}
@@ -129,10 +134,15 @@ token_late(struct job *job)
 	call_refuse(job, "HTTP 401: Cloudflare refused the token");
 }
 
-/* Get a new token for a call that was answered with 401; false: once only. */
+/*
+ * Get a new token for a call that was answered with 401.  False: that has been
+ * done, for this call or, at Cloudflare, for this plan.
+ */
 static bool
 call_again(struct job *job, const char *bearer)
 {
+	int index;
+
 	if (job->call.repeated)
 		return (false);
 	job->call.repeated = true;
@@ -141,8 +151,12 @@ call_again(struct job *job, const char *bearer)
 		call_send(job);
 		return (true);
 	}
+	index = account_index(job);
+	if (job->asked_token || index == -1)
+		return (false);
+	job->asked_token = true;
 	job->call.waiting = true;
-	child_send(IMSG_CF_REFUSED, job->act->conf.account, NULL, 0);
+	child_send(IMSG_CF_REFUSED, (uint32_t)index, NULL, 0);
 	job_timer(job, TOKEN_WAIT, token_late);
 	return (true);
 }
@@ -152,6 +166,7 @@ call_done(const struct http_reply *reply, void *arg)
 {
 	struct job *job = arg;
 	struct answered answered = { 0 };
+	char why[REASON_LEN];
 	json_t *json = NULL;
 
 	job->call.http = NULL;
@@ -163,11 +178,12 @@ call_done(const struct http_reply *reply, void *arg)
 		log_setcorr("");
 		return;
 	}
-	if (answered.answer == ANSWER_OK) {
-		json = json_answer(reply->body, reply->body_len,
-		    answered.reason, sizeof(answered.reason));
-		if (json == NULL)
-			answered.answer = ANSWER_TRANSIENT;
+	if (reply->answered && reply->status / 100 == 2)
+		json = json_answer(reply->body, reply->body_len, why,
+		    sizeof(why));
+	if (answered.answer == ANSWER_OK && json == NULL) {
+		answered.answer = ANSWER_TRANSIENT;
+		strlcpy(answered.reason, why, sizeof(answered.reason));
 	}
 	answered.json = json;
 	answered.sent = reply->sent;
@@ -184,16 +200,14 @@ static void
 call_send(struct job *job)
 {
 	struct call *call = &job->call;
-	const struct account *account;
 	struct http_request request;
+	int index = account_index(job);
 
 	memset(&request, 0, sizeof(request));
 	if (call->api == API_COMPUTE)
 		request.bearer = token_current();
-	else {
-		account = job_account(job);
-		request.bearer = account->token;
-	}
+	else if (index != -1)
+		request.bearer = config_current()->account[index].token;
 	if (request.bearer == NULL) {
 		if (call->api == API_CLOUDFLARE) {
 			call_refuse(job, "there is no Cloudflare token");
@@ -201,6 +215,11 @@ call_send(struct job *job)
 		}
 		call->waiting = true;
 		token_when_ready(token_came, job);
+		return;
+	}
+	if (call->method != HTTP_GET && !may_write(job)) {
+		log_errorx("refused to write what is not ours: %s", call->url);
+		call_refuse(job, "outside of what may be written");
 		return;
 	}
 	request.method = call->method;
@@ -237,11 +256,6 @@ call_start(struct job *job, enum api api, enum http_method method, char *url,
 	call->body = body;
 	call->timeout = timeout < left ? timeout : (uint32_t)left;
 	call->cb = cb;
-	if (method != HTTP_GET && !may_write(job, url, body)) {
-		log_errorx("refused to write what is not ours: %s", url);
-		call_refuse(job, "outside of what may be written");
-		return;
-	}
 	call_send(job);
 }
 
@@ -256,11 +270,12 @@ call_abort(struct job *job)
 	call_forget(&job->call);
 }
 
-/* The token of the job's account has come anew: repeat what waits for it. */
+/* The token of an account has come anew: repeat what waits for it. */
 void
-call_new_token(struct job *job)
+call_new_token(struct job *job, const char *account)
 {
-	if (!job->call.waiting || job->call.api != API_CLOUDFLARE)
+	if (!job->call.waiting || job->call.api != API_CLOUDFLARE ||
+	    strcmp(account_id(job), account) != 0)
 		return;
 	evtimer_del(job->timer);
 	job->call.waiting = false;

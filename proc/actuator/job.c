@@ -36,14 +36,17 @@ struct slot {
 	bool waits;
 	struct msg_plan next;
 	bool next_held;
-	bool steered_failed; /* seen with the failed priority */
+	bool steered; /* the routes have the failed priority, and nobody of us
+			 has written them since steered_at */
 	int64_t steered_at;
+	bool told; /* of a status that does not say enough */
 };
 
 static struct slot *slots;
 static size_t nslots;
 
 static void job_next(struct job *);
+static void plan_begin(uint32_t failover, const struct msg_plan *, bool held);
 
 static struct slot *
 slot_get(uint32_t failover)
@@ -51,12 +54,12 @@ slot_get(uint32_t failover)
 	struct slot *bigger;
 
 	if (failover >= nslots) {
-		bigger = recallocarray(slots, nslots, failover + 1,
+		bigger = recallocarray(slots, nslots, 2 * (size_t)failover + 1,
 		    sizeof(*slots));
 		if (bigger == NULL)
 			fatal("slots");
 		slots = bigger;
-		nslots = failover + 1;
+		nslots = 2 * (size_t)failover + 1;
 	}
 	return (&slots[failover]);
 }
@@ -120,34 +123,21 @@ void
 plan_report_prefix(struct job *job, enum which which, enum outcome result,
     const char *error)
 {
-	struct msg_plan_advert msg;
+	struct prefix_result *prefix = &job->prefix[which];
+	struct msg_plan_advert *msg = &prefix->msg;
 
-	if (job->prefix[which].reported)
+	if (prefix->reported)
 		return;
-	job->prefix[which].reported = true;
-	memset(&msg, 0, sizeof(msg));
-	msg.plan = job->plan.plan;
-	msg.which = which;
-	msg.advertise = job->plan.prefix[which] == ADVERT_ADVERTISE;
-	msg.result = result;
-	msg.effect = result == RESULT_SKIPPED ? V_UNKNOWN :
-						job->prefix[which].effect;
-	msg.duration = (uint32_t)(http_now() - job->started);
-	if (job->prefix[which].changed && !job->act->conf.passive) {
-		msg.http_status = job->http_status;
-		strlcpy(msg.operation_id, job->operation,
-		    sizeof(msg.operation_id));
-		strlcpy(msg.request_id, job->request_id,
-		    sizeof(msg.request_id));
-	}
-	strlcpy(msg.ranges_before, job->before, sizeof(msg.ranges_before));
-	strlcpy(msg.ranges_after,
-	    job->after[0] == '\0' ? job->before : job->after,
-	    sizeof(msg.ranges_after));
-	strlcpy(msg.error, error, sizeof(msg.error));
+	prefix->reported = true;
+	msg->plan = job->plan.plan;
+	msg->which = which;
+	msg->advertise = job->plan.prefix[which] == ADVERT_ADVERTISE;
+	msg->result = result;
+	msg->effect = prefix->effect;
+	strlcpy(msg->error, error, sizeof(msg->error));
 	if (result == RESULT_SKIPPED)
-		strlcpy(msg.why, "passive", sizeof(msg.why));
-	child_send(IMSG_PLAN_ADVERT, job->failover, &msg, sizeof(msg));
+		strlcpy(msg->why, "passive", sizeof(msg->why));
+	child_send(IMSG_PLAN_ADVERT, job->failover, msg, sizeof(*msg));
 }
 
 /* Tell of the prefixes that nobody has been told of yet, but not of those
@@ -155,11 +145,13 @@ plan_report_prefix(struct job *job, enum which which, enum outcome result,
 static void
 report_prefixes(struct job *job)
 {
-	const struct prefix_result *result;
+	struct prefix_result *result;
 	int p;
 
 	for (p = 0; p < PREFIXES; p++) {
 		result = &job->prefix[p];
+		if (result->effect == V_NO) /* the wait was cut short */
+			result->effect = V_UNKNOWN;
 		if (result->written)
 			plan_report_prefix(job, (enum which)p, RESULT_SUCCESS,
 			    "");
@@ -180,6 +172,8 @@ job_end(struct job *job, enum plan_status status, const char *step,
 	uint32_t failover = job->failover;
 
 	report_prefixes(job);
+	if (job->config != config_current())
+		slot->steered = false; /* may be of another failover now */
 	send_done(failover, &job->plan, status, job, step, error);
 	lock_release(job);
 	call_abort(job);
@@ -196,7 +190,7 @@ job_end(struct job *job, enum plan_status status, const char *step,
 		plans_stop();
 	else if (slot->waits) {
 		slot->waits = false;
-		plan_start(failover, &slot->next);
+		plan_begin(failover, &slot->next, slot->next_held);
 	}
 }
 
@@ -332,8 +326,8 @@ step_look(struct job *job)
 	struct slot *slot = slot_get(job->failover);
 	enum advert advert[PREFIXES];
 
-	if (job->steered || !slot->steered_failed) {
-		slot->steered_failed = true;
+	if (!slot->steered) {
+		slot->steered = true;
 		slot->steered_at = http_now();
 	}
 	only(job, ADVERT_WITHDRAW, ADVERT_WITHDRAW, advert);
@@ -380,39 +374,30 @@ step_withdraw(struct job *job)
 		router_write(job, advert);
 }
 
-/* Is this a wait that a newer plan, or the end, need not sit out? */
+/* Does the job do nothing that has to be finished?  A newer plan, or the end,
+ * need not sit out what it waits for. */
 static bool
-job_waits(const struct job *job)
+job_idle(const struct job *job)
 {
-	return (evtimer_pending(job->timer, NULL) &&
-	    job_steps(job)[job->step] == step_drain);
+	const job_cb step = job_steps(job)[job->step];
+
+	return (job->paused || lock_waits(job) || step == step_drain ||
+	    step == step_effect);
 }
 
-/*
- * Begin a plan.  One that runs for the same failover is replaced: the step in
- * flight is finished, no other is begun.
- */
-void
-plan_start(uint32_t failover, const struct msg_plan *plan)
+static void
+plan_begin(uint32_t failover, const struct msg_plan *plan, bool held)
 {
 	struct slot *slot = slot_get(failover);
 	struct config *config = config_current();
 	struct job *job;
 
-	if (slot->job != NULL) {
-		if (slot->waits)
-			send_done(failover, &slot->next, PLAN_SUPERSEDED, NULL,
-			    "", "");
-		slot->waits = true;
-		slot->next = *plan;
-		slot->next_held = false;
-		slot->job->superseded = true;
-		if (slot->job->paused || job_waits(slot->job))
-			job_next(slot->job);
+	if (config_act(failover) == NULL) { /* gone while the plan waited */
+		plan_refuse(failover, plan, "the failover is not known here");
 		return;
 	}
 	if (plan->cloudflare != STEER_FAILED)
-		slot->steered_failed = false;
+		slot->steered = false;
 	job = calloc(1, sizeof(*job));
 	if (job == NULL)
 		fatal("plan");
@@ -421,8 +406,7 @@ plan_start(uint32_t failover, const struct msg_plan *plan)
 	job->act = &config->act[failover];
 	job->failover = failover;
 	job->plan = *plan;
-	job->held = slot->next_held;
-	slot->next_held = false;
+	job->held = held;
 	job->started = http_now();
 	job->prefix[PRIMARY].effect = job->prefix[SECONDARY].effect = V_UNKNOWN;
 	job->timer = evtimer_new(base, on_timer, job);
@@ -434,13 +418,40 @@ plan_start(uint32_t failover, const struct msg_plan *plan)
 	log_setcorr("");
 }
 
+/*
+ * Begin a plan.  One that runs for the same failover is replaced: a write in
+ * flight is finished, no other step is begun.
+ */
+void
+plan_start(uint32_t failover, const struct msg_plan *plan)
+{
+	struct slot *slot = slot_get(failover);
+
+	if (slot->job == NULL) {
+		plan_begin(failover, plan, false);
+		return;
+	}
+	if (slot->waits)
+		send_done(failover, &slot->next, PLAN_SUPERSEDED, NULL, "", "");
+	slot->waits = true;
+	slot->next = *plan;
+	slot->next_held = false;
+	slot->job->superseded = true;
+	if (job_idle(slot->job))
+		job_end(slot->job, PLAN_SUPERSEDED, "", "");
+}
+
 /* The parent lets the plan go on, or holds it before its next step. */
 void
 plan_permit(uint32_t failover, const struct msg_permit *permit)
 {
-	struct slot *slot = slot_get(failover);
-	struct job *job = slot->job;
+	struct slot *slot;
+	struct job *job;
 
+	if (failover >= nslots)
+		return;
+	slot = &slots[failover];
+	job = slot->job;
 	if (slot->waits && slot->next.plan == permit->plan)
 		slot->next_held = !permit->proceed;
 	if (job == NULL || job->plan.plan != permit->plan)
@@ -452,28 +463,53 @@ plan_permit(uint32_t failover, const struct msg_permit *permit)
 
 /* A new token of the account has come. */
 void
-plans_new_token(uint32_t account)
+plans_new_token(const char *account)
 {
 	size_t i;
 
 	for (i = 0; i < nslots; i++)
-		if (slots[i].job != NULL &&
-		    slots[i].job->act->conf.account == account)
-			call_new_token(slots[i].job);
+		if (slots[i].job != NULL)
+			call_new_token(slots[i].job, account);
 }
 
-/* Exit as soon as no step is in flight, having told what was written. */
+/* The routes of the job's failover are about to be written. */
+void
+plan_steering(const struct job *job)
+{
+	slot_get(job->failover)->steered = false;
+}
+
+/* With another configuration a failover may have another number. */
+void
+plans_forget_steering(void)
+{
+	size_t i;
+
+	for (i = 0; i < nslots; i++)
+		slots[i].steered = false;
+}
+
+/* True once for each failover: something that is said once. */
+bool
+plan_is_first(const struct job *job)
+{
+	struct slot *slot = slot_get(job->failover);
+	bool first = !slot->told;
+
+	slot->told = true;
+	return (first);
+}
+
+/* Exit as soon as nothing is in flight that has to be finished, having told
+ * what was written. */
 void
 plans_stop(void)
 {
-	struct job *job;
 	size_t i;
 
-	for (i = 0; i < nslots; i++) {
-		job = slots[i].job;
-		if (job != NULL && !job->paused && !job_waits(job))
+	for (i = 0; i < nslots; i++)
+		if (slots[i].job != NULL && !job_idle(slots[i].job))
 			return;
-	}
 	for (i = 0; i < nslots; i++)
 		if (slots[i].job != NULL)
 			report_prefixes(slots[i].job);

@@ -47,6 +47,13 @@ lock_take(struct job *job, const char *key, job_cb cb)
 		cb(job);
 }
 
+/* Does the job stand in a queue? */
+bool
+lock_waits(const struct job *job)
+{
+	return (job->lock != NULL && TAILQ_FIRST(&job->lock->jobs) != job);
+}
+
 /* Let the lock go, if the job has one; the next in the queue goes on. */
 void
 lock_release(struct job *job)

@@ -85,23 +85,41 @@ copy_list(const json_t *list)
 }
 
 /*
+ * The level whose list counts for this one: its own, or in DEFAULT mode that
+ * of a router in CUSTOM mode (inherited, NULL for the router's own level).
+ * NULL: there is no list, the subnets are advertised.
+ */
+static const json_t *
+effective(const json_t *level, const json_t *inherited)
+{
+	if (peer_custom(level))
+		return (level);
+	if (inherited != NULL && peer_custom(inherited))
+		return (inherited);
+	return (NULL);
+}
+
+static json_t *
+groups_of(const json_t *from)
+{
+	if (from == NULL)
+		return (json_pack("[s]", "ALL_SUBNETS"));
+	return (copy_list(json_object_get(from, "advertisedGroups")));
+}
+
+/*
  * The three members that a level should have, or NULL if it is as it should
  * be.  A level in DEFAULT mode that gets a range of its own must not lose what
- * it advertised without: the subnets, or what it inherits from a router in
- * CUSTOM mode (inherited, NULL for the router's own level).
+ * it advertised without: the subnets, or what it inherits.
  */
 static json_t *
 merge_level(const json_t *level, const json_t *inherited,
     const struct wanted *wanted)
 {
-	const json_t *from = level;
-	json_t *groups, *ranges;
+	const json_t *from = effective(level, inherited);
+	json_t *ranges = json_array();
 	bool changed;
 
-	if (!peer_custom(level))
-		from = inherited != NULL && peer_custom(inherited) ? inherited :
-								     NULL;
-	ranges = json_array();
 	changed = merge_ranges(json_object_get(from, "advertisedIpRanges"),
 	    wanted, ranges);
 	if (!peer_custom(level)) /* with nothing to add it may stay DEFAULT */
@@ -111,11 +129,8 @@ merge_level(const json_t *level, const json_t *inherited,
 		json_decref(ranges);
 		return (NULL);
 	}
-	groups = from == NULL ?
-	    json_pack("[s]", "ALL_SUBNETS") :
-	    copy_list(json_object_get(from, "advertisedGroups"));
 	return (json_pack("{s:s, s:o, s:o}", "advertiseMode", "CUSTOM",
-	    "advertisedGroups", groups, "advertisedIpRanges", ranges));
+	    "advertisedGroups", groups_of(from), "advertisedIpRanges", ranges));
 }
 
 static int
@@ -226,44 +241,83 @@ ranges_within(const json_t *a, const json_t *b,
 	return (true);
 }
 
+/* Is a level after the write what it was before, but for our prefixes? */
 static bool
-level_only_ours(const json_t *before, const json_t *after,
+level_only_ours(const json_t *before, const json_t *inherited,
+    const json_t *after, const struct prefix prefix[PREFIXES])
+{
+	const json_t *from = effective(before, inherited);
+	const json_t *x = json_object_get(from, "advertisedIpRanges");
+	const json_t *y = json_object_get(after, "advertisedIpRanges");
+	json_t *groups = groups_of(from);
+	bool same;
+
+	same = json_equal(groups, json_object_get(after, "advertisedGroups"));
+	json_decref(groups);
+	return (same && peer_custom(after) && json_is_array(y) &&
+	    ranges_within(x, y, prefix) && ranges_within(y, x, prefix));
+}
+
+/* A peer but for the three members that we may write.  Caller releases. */
+static json_t *
+rest_of(const json_t *peer)
+{
+	json_t *rest = json_deep_copy(peer);
+
+	json_object_del(rest, "advertiseMode");
+	json_object_del(rest, "advertisedGroups");
+	json_object_del(rest, "advertisedIpRanges");
+	return (rest);
+}
+
+static bool
+peer_only_ours(const json_t *before, const json_t *inherited,
+    const json_t *after, const struct router_targets *targets,
     const struct prefix prefix[PREFIXES])
 {
-	const json_t *x = json_object_get(before, "advertisedIpRanges");
-	const json_t *y = json_object_get(after, "advertisedIpRanges");
+	json_t *x, *y;
+	bool same;
 
-	/* A level that leaves DEFAULT mode may inherit. */
-	if (!peer_custom(before))
+	if (json_equal(before, after))
 		return (true);
-	return (ranges_within(x, y, prefix) && ranges_within(y, x, prefix));
+	if (!targets_name(targets, json_text(before, "name")))
+		return (false);
+	x = rest_of(before);
+	y = rest_of(after);
+	same = json_equal(x, y);
+	json_decref(x);
+	json_decref(y);
+	return (same && level_only_ours(before, inherited, after, prefix));
 }
 
 /*
- * The last look before a write: does the body change nothing but our prefixes?
- * No other member of the router, no other range, no peer more or less.
+ * The last look before a write: does the body change nothing but our prefixes
+ * at our targets?  No other member of the router or of a peer, no other range,
+ * no group, no peer more or less.
  */
 bool
-merge_only_ours(const json_t *router, const json_t *patch,
-    const struct prefix prefix[PREFIXES])
+merge_only_ours(const json_t *router, const struct router_targets *targets,
+    const json_t *patch, const struct prefix prefix[PREFIXES])
 {
+	const json_t *bgp = json_object_get(router, "bgp");
 	const json_t *before, *after;
 	size_t i;
 
 	if (json_object_size(patch) != 1)
 		return (false);
-	after = json_object_get(patch, "bgp");
-	if (after != NULL)
+	if (targets->npeers == 0) {
+		after = json_object_get(patch, "bgp");
 		return (json_object_size(after) == 3 &&
-		    level_only_ours(json_object_get(router, "bgp"), after,
-			prefix));
+		    level_only_ours(bgp, NULL, after, prefix));
+	}
 	before = json_object_get(router, "bgpPeers");
 	after = json_object_get(patch, "bgpPeers");
-	if (after == NULL || json_array_size(before) != json_array_size(after))
+	if (!json_is_array(after) ||
+	    json_array_size(before) != json_array_size(after))
 		return (false);
 	for (i = 0; i < json_array_size(before); i++)
-		if (!level_only_ours(json_array_get(before, i),
-			json_array_get(after, i), prefix))
+		if (!peer_only_ours(json_array_get(before, i), bgp,
+			json_array_get(after, i), targets, prefix))
 			return (false);
 	return (true);
 }

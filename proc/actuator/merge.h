@@ -24,8 +24,8 @@ struct wanted {
 /* merge.c */
 int merge_patch(const json_t *router, const struct router_targets *,
     const struct wanted *, json_t **patch, char *why, size_t len);
-bool merge_only_ours(const json_t *router, const json_t *patch,
-    const struct prefix prefix[PREFIXES]);
+bool merge_only_ours(const json_t *router, const struct router_targets *,
+    const json_t *patch, const struct prefix prefix[PREFIXES]);
 void merge_ranges_text(const json_t *router, const struct router_targets *,
     char *text, size_t len);
 

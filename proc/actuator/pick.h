@@ -17,8 +17,7 @@ struct picker {
 	const char *match;   /* text that our descriptions contain */
 	const char **others; /* the same of the account's other failovers */
 	size_t nothers;
-	int32_t expect;	     /* -1: any number but none */
-	json_int_t priority; /* that they should have */
+	int32_t expect; /* -1: any number but none */
 };
 
 /* pick.c */

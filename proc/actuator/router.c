@@ -17,8 +17,9 @@
 
 #define POLL_FIRST  250 /* milliseconds */
 #define POLL_MAX    2000
-#define ROUNDS_MAX  3 /* merges, if somebody else writes meanwhile */
-#define REPEATS_MAX 2 /* of a PATCH whose outcome is not known */
+#define BUSY_FIRST  1000 /* the same, doubled twice at most */
+#define ROUNDS_MAX  3	 /* merges, if somebody else writes meanwhile */
+#define REPEATS_MAX 2	 /* of a PATCH whose outcome is not known */
 
 static void write_read(struct job *);
 static void write_send(struct job *);
@@ -45,18 +46,71 @@ router_begin(struct job *job, const enum advert advert[PREFIXES])
 	job->targets.peer = (const char(*)[NAME_LEN])job->act->peer;
 	job->targets.npeers = job->act->npeers;
 	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
-	job->rounds = job->repeats = 0;
+	job->rounds = job->repeats = job->busy = 0;
+	job->unknown = false;
+	job->request_id[0] = job->operation[0] = '\0';
+	job->http_status = 0;
 }
 
-/* Wait a little longer each time; false when the step's time is over. */
+/* Have cb called later; false when the step's time is over before that. */
+static bool
+later(struct job *job, uint32_t ms, job_cb cb)
+{
+	if (http_now() + ms >= job->deadline)
+		return (false);
+	job_timer(job, ms, cb);
+	return (true);
+}
+
+/* The same, a little later each time. */
 static bool
 poll_later(struct job *job, job_cb cb)
 {
-	if (http_now() + job->wait >= job->deadline)
-		return (false);
-	job_timer(job, job->wait, cb);
-	job->wait = job->wait * 2 > POLL_MAX ? POLL_MAX : job->wait * 2;
-	return (true);
+	uint32_t wait = job->wait;
+
+	job->wait = wait * 2 > POLL_MAX ? POLL_MAX : wait * 2;
+	return (later(job, wait, cb));
+}
+
+/* The ranges of the router as read last, for the report. */
+static void
+note_ranges(struct job *job, bool before)
+{
+	struct msg_plan_advert *msg;
+	int p;
+
+	for (p = 0; p < PREFIXES; p++) {
+		if (job->wanted.advert[p] == ADVERT_KEEP)
+			continue;
+		msg = &job->prefix[p].msg;
+		merge_ranges_text(job->router, &job->targets, msg->ranges_after,
+		    sizeof(msg->ranges_after));
+		if (before)
+			strlcpy(msg->ranges_before, msg->ranges_after,
+			    sizeof(msg->ranges_before));
+	}
+}
+
+/* What the step did for each of its prefixes, for the report. */
+static void
+note_step(struct job *job)
+{
+	struct msg_plan_advert *msg;
+	int p;
+
+	for (p = 0; p < PREFIXES; p++) {
+		if (job->wanted.advert[p] == ADVERT_KEEP)
+			continue;
+		msg = &job->prefix[p].msg;
+		msg->duration = (uint32_t)(http_now() - job->step_started);
+		if (!job->prefix[p].changed)
+			continue;
+		msg->http_status = job->http_status;
+		strlcpy(msg->operation_id, job->operation,
+		    sizeof(msg->operation_id));
+		strlcpy(msg->request_id, job->request_id,
+		    sizeof(msg->request_id));
+	}
 }
 
 /* The step has failed for every prefix that it was about. */
@@ -66,6 +120,7 @@ router_fail(struct job *job, const char *step, const char *why)
 	int p;
 
 	lock_release(job);
+	note_step(job);
 	for (p = 0; p < PREFIXES; p++)
 		if (job->wanted.advert[p] != ADVERT_KEEP &&
 		    (job->prefix[p].changed || !job->prefix[p].looked))
@@ -89,10 +144,11 @@ note_changes(struct job *job)
 		presence = router_presence(job->router, &job->targets,
 		    &job->wanted.prefix[p]);
 		job->prefix[p].looked = true;
-		if ((advert == ADVERT_ADVERTISE && presence != PRESENCE_ALL) ||
-		    (advert == ADVERT_WITHDRAW && presence != PRESENCE_NONE))
-			job->prefix[p].changed = true;
+		job->prefix[p].changed = advert == ADVERT_ADVERTISE ?
+		    presence != PRESENCE_ALL :
+		    presence != PRESENCE_NONE;
 	}
+	note_ranges(job, true);
 }
 
 static void
@@ -121,19 +177,23 @@ make_request_id(char *id, size_t len)
 static void
 step_over(struct job *job)
 {
+	note_step(job);
 	lock_release(job);
 	job_step_done(job);
 }
 
-/* What was written has been read back. */
+/* The router has been read and is as it should be. */
 static void
-note_written(struct job *job)
+write_right(struct job *job)
 {
 	int p;
 
+	if (job->unknown) /* so that was carried out */
+		job->changed++;
 	for (p = 0; p < PREFIXES; p++)
 		if (job->wanted.advert[p] != ADVERT_KEEP)
 			job->prefix[p].written = job->prefix[p].changed;
+	step_over(job);
 }
 
 /* The router as it is: what has to be written, if anything? */
@@ -148,24 +208,24 @@ write_compare(struct job *job, const struct answered *answered)
 		return;
 	}
 	keep_router(job, answered->json);
-	if (job->rounds == 0) {
+	if (job->rounds == 0 && !job->unknown)
 		note_changes(job);
-		merge_ranges_text(job->router, &job->targets, job->before,
-		    sizeof(job->before));
-	}
+	else
+		note_ranges(job, false);
 	json_decref(job->patch);
 	r = merge_patch(job->router, &job->targets, &job->wanted, &job->patch,
 	    why, sizeof(why));
 	if (r == -1)
 		router_fail(job, "router merge", why);
 	else if (r == 0)
-		step_over(job);
+		write_right(job);
 	else if (job->act->conf.passive) {
 		job->skipped = true;
 		step_over(job);
 	} else {
 		make_request_id(job->request_id, sizeof(job->request_id));
 		job->operation[0] = '\0';
+		job->unknown = false;
 		write_send(job);
 	}
 }
@@ -181,7 +241,10 @@ write_read(struct job *job)
 static void
 write_busy(struct job *job, const struct answered *answered)
 {
-	if (!poll_later(job, write_read))
+	uint32_t wait = BUSY_FIRST << (job->busy < 2 ? job->busy : 2);
+
+	job->busy++;
+	if (!later(job, wait, write_read))
 		router_fail(job, "router patch", answered->reason);
 }
 
@@ -192,6 +255,7 @@ write_accepted(struct job *job, const json_t *operation)
 	const char *name = json_text(operation, "name");
 
 	job->changed++;
+	job->unknown = false;
 	if (name == NULL || *name == '\0' || strlen(name) >= ID_LEN ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") !=
 		strlen(name)) {
@@ -209,9 +273,11 @@ write_answered(struct job *job, const struct answered *answered)
 	job->http_status = (int32_t)answered->status;
 	if (answered->answer == ANSWER_OK)
 		write_accepted(job, answered->json);
-	else if (!answered->answered && answered->sent)
+	else if (!answered->answered && answered->sent) {
+		job->unknown = true;
+		job->wait = POLL_FIRST;
 		read_back(job); /* it may have been done */
-	else if (answered->status == 400 &&
+	} else if (answered->status == 400 &&
 	    answered->answer == ANSWER_TRANSIENT)
 		write_busy(job, answered);
 	else
@@ -291,7 +357,6 @@ static void
 read_back_compare(struct job *job, const struct answered *answered)
 {
 	char why[REASON_LEN];
-	bool unknown = job->operation[0] == '\0';
 	int r;
 
 	if (answered->answer != ANSWER_OK) {
@@ -301,21 +366,19 @@ read_back_compare(struct job *job, const struct answered *answered)
 		return;
 	}
 	keep_router(job, answered->json);
+	note_ranges(job, false);
 	json_decref(job->patch);
 	r = merge_patch(job->router, &job->targets, &job->wanted, &job->patch,
 	    why, sizeof(why));
-	merge_ranges_text(job->router, &job->targets, job->after,
-	    sizeof(job->after));
-	if (r == 0) {
-		if (unknown)
-			job->changed++;
-		note_written(job);
-		step_over(job);
-	} else if (r == -1)
+	if (r == 0)
+		write_right(job);
+	else if (r == -1)
 		router_fail(job, "router merge", why);
-	else if (unknown && job->repeats++ < REPEATS_MAX)
-		write_send(
-		    job); /* the same request id: it is the same change */
+	else if (job->unknown && job->repeats++ < REPEATS_MAX)
+		write_send(job); /* with the id of before */
+	else if (job->unknown)
+		router_fail(job, "router patch",
+		    "it is not known what became of the change");
 	else if (++job->rounds < ROUNDS_MAX) {
 		log_warnx("router %s was written by somebody else meanwhile",
 		    job->act->conf.router);
@@ -339,8 +402,6 @@ write_locked(struct job *job)
 	if (!job_may_begin(job))
 		return;
 	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
-	job->operation[0] = '\0';
-	job->wait = 4 * POLL_FIRST;
 	write_read(job);
 }
 
@@ -369,6 +430,7 @@ look_compare(struct job *job, const struct answered *answered)
 	}
 	keep_router(job, answered->json);
 	note_changes(job);
+	note_step(job);
 	job_step_done(job);
 }
 
@@ -428,7 +490,7 @@ effect_fail(struct job *job, const char *why)
 
 	for (p = 0; p < PREFIXES; p++)
 		if (job->wanted.advert[p] != ADVERT_KEEP &&
-		    job->prefix[p].effect == V_NO)
+		    job->prefix[p].effect != V_YES)
 			plan_report_prefix(job, (enum which)p, RESULT_FAILURE,
 			    why);
 	job_fail(job, "effect", why);
@@ -437,14 +499,18 @@ effect_fail(struct job *job, const char *why)
 static void
 effect_judge(struct job *job, const struct answered *answered)
 {
-	static bool told;
 	char why[REASON_LEN];
 	bool unknown = false, missing = false;
 	int p;
 
-	if (answered->answer != ANSWER_OK) {
-		if (!poll_later(job, effect_poll))
-			effect_fail(job, answered->reason);
+	if (answered->answer != ANSWER_OK ||
+	    !json_is_object(json_object_get(answered->json, "result"))) {
+		if (answered->answer == ANSWER_PERMANENT ||
+		    !poll_later(job, effect_poll))
+			effect_fail(job,
+			    answered->answer == ANSWER_OK ?
+				"the answer has no status" :
+				answered->reason);
 		return;
 	}
 	for (p = 0; p < PREFIXES; p++) {
@@ -463,13 +529,12 @@ effect_judge(struct job *job, const struct answered *answered)
 		    job->act->conf.router);
 		effect_fail(job, why);
 	} else if (!missing) {
-		if (unknown && !told)
+		if (unknown && plan_is_first(job))
 			log_warnx(
 			    "the status of router %s does not say what "
 			    "its peers are told; the configuration that was "
 			    "read back has to do",
 			    job->act->conf.router);
-		told = told || unknown;
 		job_step_done(job);
 	}
 }
@@ -477,13 +542,6 @@ effect_judge(struct job *job, const struct answered *answered)
 static void
 effect_poll(struct job *job)
 {
-	if (job->superseded || actuator_stopping()) {
-		/* Nobody waits for it any more. */
-		job->prefix[PRIMARY].effect = V_UNKNOWN;
-		job->prefix[SECONDARY].effect = V_UNKNOWN;
-		job_step_done(job);
-		return;
-	}
 	call_start(job, API_COMPUTE, HTTP_GET,
 	    router_url(job, "/getRouterStatus"), NULL,
 	    job->act->conf.api_timeout, effect_judge);
@@ -496,12 +554,7 @@ effect_poll(struct job *job)
 void
 router_effect(struct job *job, const enum advert advert[PREFIXES])
 {
-	int p;
-
 	router_begin(job, advert);
-	for (p = 0; p < PREFIXES; p++)
-		if (advert[p] != ADVERT_KEEP)
-			job->prefix[p].effect = V_NO;
 	job->wait = POLL_FIRST;
 	effect_poll(job);
 }

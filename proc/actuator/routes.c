@@ -76,7 +76,6 @@ routes_pick(struct job *job, const json_t *list, json_t **ours, char *why,
 	struct picker picker = {
 		.match = job->act->conf.match,
 		.expect = job->act->conf.expect,
-		.priority = routes_priority(job),
 	};
 	const char **others;
 	size_t i;
@@ -147,6 +146,7 @@ routes_put(struct job *job)
 	const struct msg_conf_act *conf = &job->act->conf;
 	json_t *body;
 
+	plan_steering(job);
 	job->deadline = http_now() + conf->cloudflare_bulk_timeout;
 	body = pick_bulk(job->differing, job->put, routes_priority(job));
 	call_start(job, API_CLOUDFLARE, HTTP_PUT,
@@ -156,6 +156,17 @@ routes_put(struct job *job)
 	    json_dumps(body, JSON_COMPACT), conf->cloudflare_bulk_timeout,
 	    routes_put_answered);
 	json_decref(body);
+}
+
+/* How many of those that differed do so no more?  Another program may have
+ * changed others meanwhile. */
+static uint32_t
+routes_modified(const struct job *job, const json_t *left)
+{
+	size_t before = json_array_size(job->differing);
+	size_t after = json_array_size(left);
+
+	return ((uint32_t)(after < before ? before - after : 0));
 }
 
 /* The list after the update decides, not the update's answer. */
@@ -178,10 +189,8 @@ routes_verify(struct job *job, const struct answered *answered)
 			   "old priority",
 		    job->act->conf.match);
 	left = pick_differing(ours, routes_priority(job));
-	job->routes.modified = (uint32_t)(json_array_size(job->differing) -
-	    json_array_size(left));
+	job->routes.modified += routes_modified(job, left);
 	if (json_array_size(left) == 0) {
-		job->steered = true;
 		json_decref(left);
 		json_decref(ours);
 		routes_done(job, RESULT_SUCCESS);

@@ -6,185 +6,403 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "gcp.h"
 #include "pick.h"
 
+/* Which Magic Transit routes are ours, and what is sent to change them. */
+
+#ifndef REGRESS_DIR
+#define REGRESS_DIR "regress"
+#endif
+
 static json_t *
-route(int number, const char *description, int priority)
+sample(const char *name)
 {
-	char id[33], prefix[32];
+	char path[512];
 	json_t *json;
 
-	snprintf(id, sizeof(id), "%032x", (unsigned int)number);
-	snprintf(prefix, sizeof(prefix), "10.%d.0.0/24", number % 256);
-	json = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "id", id, "prefix",
-	    prefix, "nexthop", "10.0.0.1", "priority", priority, "created_on",
-	    "2024-01-01T00:00:00Z", "modified_on", "2024-01-01T00:00:00Z");
-	json_object_set_new(json, "description",
-	    description == NULL ? json_null() : json_string(description));
+	snprintf(path, sizeof(path),
+	    "%s/samples/magic.routes.list.response--%s.json", REGRESS_DIR,
+	    name);
+	json = json_load_file(path, 0, NULL);
+	assert_non_null(json);
 	return (json);
 }
 
-/* A list of ours (two), of another failover's, and of nobody's. */
 static json_t *
-list(void)
+text(const char *json)
 {
-	json_t *ours = route(1, "web east 1", 100);
-	json_t *scoped = route(2, "x web east", 150);
+	json_t *value;
 
-	json_object_set_new(scoped, "weight", json_integer(64));
-	json_object_set_new(scoped, "scope",
-	    json_pack("{s:[s]}", "colo_regions", "ENAM"));
-	json_object_set_new(ours, "weight", json_null());
-	return (json_pack("{s:b, s:{s:[o, o, o, o]}}", "success", 1, "result",
-	    "routes", ours, scoped, route(3, NULL, 150),
-	    route(4, "Web East", 150)));
+	value = json_loads(json, JSON_DECODE_ANY, NULL);
+	assert_non_null(value);
+	return (value);
 }
 
-static const struct picker east = { .match = "web east",
-	.expect = -1,
-	.priority = 100 };
-
-static void
-test_pick_and_write(void **state)
+/* An answer with these routes. */
+static json_t *
+list(const char *routes)
 {
-	json_t *all = list(), *ours, *differing, *bulk, *one;
-	char why[256];
+	return (json_pack("{s:{s:o}, s:b}", "result", "routes", text(routes),
+	    "success", 1));
+}
 
-	(void)state;
-	assert_int_equal(pick_routes(all, &east, &ours, why, sizeof(why)), 0);
-	assert_int_equal(json_array_size(ours), 2);
-	differing = pick_differing(ours, 100);
-	assert_int_equal(json_array_size(differing), 1);
-	bulk = pick_bulk(differing, 0, 100);
-	one = json_array_get(json_object_get(bulk, "routes"), 0);
-	/* Everything that can be written, as read, and nothing else. */
-	assert_int_equal(json_object_size(one), 7);
-	assert_int_equal(json_integer_value(json_object_get(one, "priority")),
-	    100);
-	assert_int_equal(json_integer_value(json_object_get(one, "weight")),
-	    64);
-	assert_non_null(json_object_get(one, "scope"));
-	assert_null(json_object_get(one, "created_on"));
-	assert_true(pick_only_ours(bulk, "web east", 100, 200));
-	assert_false(pick_only_ours(bulk, "web west", 100, 200));
-	assert_false(pick_only_ours(bulk, "web east", 300, 200));
-	json_decref(bulk);
+#define ROUTE(id, description)                                                   \
+	"{\"id\":\"" id "\",\"prefix\":\"203.0.113.0/24\","                      \
+	"\"nexthop\":\"10.0.0.1\",\"priority\":100,\"description\":" description \
+	"}"
 
-	/* null is left out. */
-	json_decref(differing);
-	differing = pick_differing(ours, 200);
-	bulk = pick_bulk(differing, 0, 200);
-	one = json_array_get(json_object_get(bulk, "routes"), 0);
-	assert_null(json_object_get(one, "weight"));
-	json_decref(bulk);
-	json_decref(differing);
+/* Pick, and check the ids in their order; takes the list. */
+static void
+expect_ours(json_t *answer, const struct picker *picker, const char *ids)
+{
+	char found[512] = "", why[256] = "";
+	json_t *ours, *route;
+	size_t i;
+
+	if (pick_routes(answer, picker, &ours, why, sizeof(why)) == -1)
+		fail_msg("%s", why);
+	json_array_foreach(ours, i, route) {
+		if (i > 0)
+			strlcat(found, " ", sizeof(found));
+		strlcat(found, json_text(route, "id"), sizeof(found));
+	}
+	assert_string_equal(found, ids);
 	json_decref(ours);
-	json_decref(all);
+	json_decref(answer);
 }
 
 static void
-refused(const struct picker *picker, json_t *all, const char *reason)
+expect_none(json_t *answer, const struct picker *picker, const char *says)
 {
+	char why[256] = "";
 	json_t *ours;
-	char why[256];
 
-	assert_int_equal(pick_routes(all, picker, &ours, why, sizeof(why)), -1);
+	assert_int_equal(pick_routes(answer, picker, &ours, why, sizeof(why)),
+	    -1);
 	assert_null(ours);
-	if (strstr(why, reason) == NULL)
-		fail_msg("%s, not %s", why, reason);
-	json_decref(all);
+	if (strstr(why, says) == NULL)
+		fail_msg("%s", why);
+	json_decref(answer);
 }
 
 static void
-test_refusals(void **state)
+by_description(void **state)
 {
-	static const char *others[] = { "x web" };
-	struct picker picker;
-	json_t *all;
+	struct picker picker = { .match = "edge local", .expect = -1 };
 
 	(void)state;
-	picker = east;
-	picker.match = "nothing like it";
-	refused(&picker, list(), "no route matches");
-	picker = east;
+	expect_ours(sample("scope-and-weight"), &picker,
+	    "000000000000000000000000000000a1 "
+	    "000000000000000000000000000000a2");
+	picker.match = "edge remote site B";
+	expect_ours(sample("scope-and-weight"), &picker,
+	    "000000000000000000000000000000a3");
+	/* bytes, not letters */
+	picker.match = "Edge local";
+	expect_none(sample("scope-and-weight"), &picker,
+	    "no route matches \"Edge local\"");
+	picker.match = "edge local site A ";
+	expect_none(sample("scope-and-weight"), &picker, "no route matches");
+	picker.match = "(.*)";
+	expect_none(sample("scope-and-weight"), &picker, "no route matches");
+}
+
+static void
+no_description(void **state)
+{
+	/* not even by a text that everything contains */
+	const struct picker picker = { .match = "", .expect = -1 };
+
+	(void)state;
+	expect_ours(list("[" ROUTE("a", "null") "," ROUTE("b", "17") "," ROUTE(
+			"c", "\"x\"") ",{\"id\":\"d\"},7,null]"),
+	    &picker, "c");
+}
+
+static void
+nothing_there(void **state)
+{
+	const struct picker picker = { .match = "edge", .expect = -1 };
+
+	(void)state;
+	expect_none(sample("none"), &picker, "no route matches");
+	expect_none(sample("routes-absent"), &picker, "no route matches");
+	expect_none(list("null"), &picker, "no route matches");
+	/* not a list: that says nothing */
+	expect_none(list("{}"), &picker, "no list of routes");
+	expect_none(list("\"\""), &picker, "no list of routes");
+	expect_none(text("{\"success\":true}"), &picker, "no list of routes");
+	expect_none(text("{\"success\":true,\"result\":null}"), &picker,
+	    "no list of routes");
+	expect_none(text("{\"success\":true,\"result\":[]}"), &picker,
+	    "no list of routes");
+}
+
+static void
+as_many_as_expected(void **state)
+{
+	struct picker picker = { .match = "edge local", .expect = 2 };
+
+	(void)state;
+	expect_ours(sample("scope-and-weight"), &picker,
+	    "000000000000000000000000000000a1 "
+	    "000000000000000000000000000000a2");
+	picker.expect = 1;
+	expect_none(sample("scope-and-weight"), &picker,
+	    "2 routes match \"edge local\", expected 1");
 	picker.expect = 3;
-	refused(&picker, list(), "2 routes match \"web east\", expected 3");
-	picker = east;
+	expect_none(sample("scope-and-weight"), &picker, "expected 3");
+	/* none is never right */
+	picker.expect = 0;
+	picker.match = "nothing";
+	expect_none(sample("scope-and-weight"), &picker, "no route matches");
+}
+
+static void
+not_ours_alone(void **state)
+{
+	const char *others[] = { "elsewhere", "site A" };
+	struct picker picker = { .match = "edge local", .expect = -1 };
+
+	(void)state;
 	picker.others = others;
 	picker.nothers = 1;
-	refused(&picker, list(), "written by neither");
-	refused(&east, json_pack("{s:{}}", "result"), "no route matches");
-	refused(&east, json_pack("{s:n}", "result"), "no list");
-	refused(&east, json_pack("{s:{s:s}}", "result", "routes", "x"),
-	    "no list");
-	all = list();
-	json_object_del(
-	    json_array_get(
-		json_object_get(json_object_get(all, "result"), "routes"), 0),
-	    "nexthop");
-	refused(&east, all, "lacks");
+	expect_ours(sample("scope-and-weight"), &picker,
+	    "000000000000000000000000000000a1 "
+	    "000000000000000000000000000000a2");
+	picker.nothers = 2;
+	expect_none(sample("scope-and-weight"), &picker,
+	    "matches \"edge local\" and \"site A\"");
+	/* what only the other one matches is no concern of ours */
+	picker.match = "edge remote";
+	expect_ours(sample("scope-and-weight"), &picker,
+	    "000000000000000000000000000000a3");
 }
 
-/* At most a hundred in one call. */
+/* A route that matches, but for one member, which takes the value. */
 static void
-test_batches(void **state)
+expect_part(const char *key, json_t *value)
 {
-	json_t *many = json_array(), *bulk;
+	const struct picker picker = { .match = "x", .expect = -1 };
+	json_t *answer = list("[" ROUTE("a", "\"x\"") "]");
+	json_t *route;
+
+	route = json_array_get(
+	    json_object_get(json_object_get(answer, "result"), "routes"), 0);
+	if (value == NULL)
+		json_object_del(route, key);
+	else
+		json_object_set_new(route, key, value);
+	expect_none(answer, &picker, "lacks");
+}
+
+static void
+not_whole(void **state)
+{
+	(void)state;
+	expect_part("id", NULL);
+	expect_part("prefix", NULL);
+	expect_part("nexthop", json_null());
+	expect_part("nexthop", json_integer(1));
+	expect_part("priority", NULL);
+	expect_part("priority", json_string("100"));
+	expect_part("priority", json_real(100.0));
+}
+
+/* Pick, and make the bodies for that priority, until all are sent. */
+static void
+expect_bodies(json_t *answer, const char *match, json_int_t priority,
+    const char *expected)
+{
+	const struct picker picker = { .match = match, .expect = -1 };
+	json_t *ours, *differing, *body, *value;
+	char why[256];
+
+	assert_int_equal(pick_routes(answer, &picker, &ours, why, sizeof(why)),
+	    0);
+	differing = pick_differing(ours, priority);
+	if (expected == NULL)
+		assert_int_equal(json_array_size(differing), 0);
+	else {
+		body = pick_bulk(differing, 0, priority);
+		value = text(expected);
+		assert_true(json_equal(body, value));
+		assert_true(pick_only_ours(body, match, priority, 999));
+		assert_true(pick_only_ours(body, match, 999, priority));
+		json_decref(body);
+		json_decref(value);
+	}
+	json_decref(differing);
+	json_decref(ours);
+	json_decref(answer);
+}
+
+static void
+bodies(void **state)
+{
+	(void)state;
+	/* all that can be written, as read; nothing that cannot */
+	expect_bodies(sample("scope-and-weight"), "edge local", 200,
+	    "{\"routes\":["
+	    "{\"id\":\"000000000000000000000000000000a1\","
+	    "\"prefix\":\"203.0.113.0/24\",\"nexthop\":\"10.213.0.9\","
+	    "\"priority\":200,\"description\":\"edge local site A\","
+	    "\"weight\":64,\"scope\":{\"colo_regions\":[\"ENAM\",\"WNAM\"],"
+	    "\"colo_names\":[]}},"
+	    "{\"id\":\"000000000000000000000000000000a2\","
+	    "\"prefix\":\"203.0.113.0/24\",\"nexthop\":\"10.213.0.11\","
+	    "\"priority\":200,\"description\":\"edge local site A\","
+	    "\"weight\":128,\"scope\":{\"colo_names\":[\"iad02\",\"den01\"]}"
+	    "}]}");
+	/* only those that have another priority */
+	expect_bodies(sample("scope-and-weight"), "edge local", 100, NULL);
+	expect_bodies(sample("scope-and-weight"), "site", 100,
+	    "{\"routes\":["
+	    "{\"id\":\"000000000000000000000000000000a3\","
+	    "\"prefix\":\"203.0.113.0/24\",\"nexthop\":\"10.214.0.9\","
+	    "\"priority\":100,\"description\":\"edge remote site B\"}]}");
+	/* null and absent members are left out, unknown ones too */
+	expect_bodies(
+	    list("[{\"id\":\"a\",\"prefix\":\"2001:db8:100::/48\","
+		 "\"nexthop\":\"2001:db8:ffff::9\",\"priority\":0,"
+		 "\"description\":\"x\",\"weight\":null,\"scope\":null,"
+		 "\"created_on\":\"2024-06-14T00:00:00Z\",\"new\":1}]"),
+	    "x", 5,
+	    "{\"routes\":[{\"id\":\"a\",\"prefix\":\"2001:db8:100::/48\","
+	    "\"nexthop\":\"2001:db8:ffff::9\",\"priority\":5,"
+	    "\"description\":\"x\"}]}");
+}
+
+static void
+at_most_100(void **state)
+{
+	json_t *differing = json_array(), *body;
+	char id[16];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 250; i++) {
+		snprintf(id, sizeof(id), "%03zu", i);
+		json_array_append_new(differing,
+		    json_pack("{s:s, s:s, s:s, s:i, s:s}", "id", id, "prefix",
+			"203.0.113.0/24", "nexthop", "10.0.0.1", "priority",
+			100, "description", "x"));
+	}
+	for (i = 0; i < 250; i += BULK_MAX) {
+		body = pick_bulk(differing, i, 200);
+		assert_int_equal(
+		    json_array_size(json_object_get(body, "routes")),
+		    i == 200 ? 50 : 100);
+		snprintf(id, sizeof(id), "%03zu", i);
+		assert_string_equal(
+		    json_text(
+			json_array_get(json_object_get(body, "routes"), 0),
+			"id"),
+		    id);
+		assert_true(pick_only_ours(body, "x", 100, 200));
+		json_decref(body);
+	}
+	json_decref(differing);
+}
+
+static bool
+unharmed(const char *before, const char *after)
+{
+	json_t *x = text(before), *y = text(after);
+	bool result = pick_unharmed(x, y);
+
+	json_decref(x);
+	json_decref(y);
+	return (result);
+}
+
+static void
+unharmed_routes(void **state)
+{
+	static const char one[] =
+	    "[{\"id\":\"a\",\"prefix\":\"p\",\"nexthop\":\"n\","
+	    "\"priority\":100,\"description\":\"x\",\"weight\":5,"
+	    "\"scope\":{\"colo_names\":[\"iad02\"]},\"modified_on\":\"1\"}]";
+
+	(void)state;
+	/* priority and time differ, and another route is new */
+	assert_true(unharmed(one,
+	    "[{\"id\":\"b\"},{\"id\":\"a\",\"prefix\":\"p\","
+	    "\"nexthop\":\"n\",\"priority\":200,\"description\":\"x\","
+	    "\"weight\":5,\"scope\":{\"colo_names\":[\"iad02\"]},"
+	    "\"modified_on\":\"2\"}]"));
+	assert_false(unharmed(one,
+	    "[{\"id\":\"a\",\"prefix\":\"p\",\"nexthop\":\"n\","
+	    "\"priority\":200,\"description\":\"x\","
+	    "\"scope\":{\"colo_names\":[\"iad02\"]}}]"));
+	assert_false(unharmed(one,
+	    "[{\"id\":\"a\",\"prefix\":\"p\",\"nexthop\":\"n\","
+	    "\"priority\":200,\"description\":\"x\",\"weight\":5,"
+	    "\"scope\":null}]"));
+	assert_false(unharmed(one,
+	    "[{\"id\":\"a\",\"prefix\":\"p\",\"nexthop\":\"m\","
+	    "\"priority\":200,\"description\":\"x\",\"weight\":5,"
+	    "\"scope\":{\"colo_names\":[\"iad02\"]}}]"));
+	assert_false(unharmed(one, "[]"));
+}
+
+static bool
+only_ours(const char *body)
+{
+	json_t *json = text(body);
+	bool result = pick_only_ours(json, "x", 100, 200);
+
+	json_decref(json);
+	return (result);
+}
+
+/* The last look before a write does not trust what made the body. */
+static void
+last_look(void **state)
+{
+	json_t *body, *routes;
 	int i;
 
 	(void)state;
-	for (i = 0; i < 250; i++)
-		json_array_append_new(many, route(i, "web east", 100));
-	for (i = 0; i < 250; i += BULK_MAX) {
-		bulk = pick_bulk(many, (size_t)i, 200);
-		assert_int_equal(
-		    json_array_size(json_object_get(bulk, "routes")),
-		    i < 200 ? 100 : 50);
-		assert_true(pick_only_ours(bulk, "web east", 100, 200));
-		json_decref(bulk);
-	}
-	json_decref(many);
-	bulk = json_pack("{s:[]}", "routes");
-	assert_false(pick_only_ours(bulk, "web east", 100, 200));
-	json_decref(bulk);
-}
-
-/* Another priority is no harm; a lost weight or a lost route is. */
-static void
-test_unharmed(void **state)
-{
-	json_t *all = list(), *before, *after;
-	char why[256];
-
-	(void)state;
-	assert_int_equal(pick_routes(all, &east, &before, why, sizeof(why)), 0);
-	after = json_deep_copy(before);
-	json_object_set_new(json_array_get(after, 1), "priority",
-	    json_integer(200));
-	json_object_set_new(json_array_get(after, 1), "modified_on",
-	    json_string("now"));
-	assert_true(pick_unharmed(before, after));
-	json_object_del(json_array_get(after, 1), "weight");
-	assert_false(pick_unharmed(before, after));
-	json_array_remove(after, 1);
-	assert_false(pick_unharmed(before, after));
-	json_decref(after);
-	json_decref(before);
-	json_decref(all);
+	assert_true(only_ours("{\"routes\":[" ROUTE("a", "\"x\"") "]}"));
+	assert_false(only_ours(
+	    "{\"routes\":[" ROUTE("a", "\"x\"") "," ROUTE("b", "\"y\"") "]}"));
+	assert_false(only_ours("{\"routes\":[" ROUTE("a", "null") "]}"));
+	assert_false(only_ours("{\"routes\":[{\"description\":\"x\","
+			       "\"priority\":101}]}"));
+	assert_false(only_ours("{\"routes\":[{\"description\":\"x\"}]}"));
+	assert_false(only_ours("{\"routes\":[{\"description\":\"x\","
+			       "\"priority\":\"100\"}]}"));
+	assert_false(only_ours("{\"routes\":[]}"));
+	assert_false(only_ours("{}"));
+	routes = json_array();
+	for (i = 0; i <= BULK_MAX; i++)
+		json_array_append_new(routes, text(ROUTE("a", "\"x\"")));
+	body = json_pack("{s:o}", "routes", routes);
+	assert_false(pick_only_ours(body, "x", 100, 200));
+	json_decref(body);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pick_and_write),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_batches),
-		cmocka_unit_test(test_unharmed),
+		cmocka_unit_test(by_description),
+		cmocka_unit_test(no_description),
+		cmocka_unit_test(nothing_there),
+		cmocka_unit_test(as_many_as_expected),
+		cmocka_unit_test(not_ours_alone),
+		cmocka_unit_test(not_whole),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(at_most_100),
+		cmocka_unit_test(unharmed_routes),
+		cmocka_unit_test(last_look),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
