@@ -96,7 +96,9 @@ static const struct route routes[] = {
 	STRUCT(IMSG_CONF_ACCOUNT, PARENT, ACTUATOR, msg_name),
 	BYTES(IMSG_CONF_CF_TOKEN, PARENT, ACTUATOR),
 	STRUCT(IMSG_CONF_ACT, PARENT, ACTUATOR, msg_conf_act),
+	STRUCT(IMSG_CONF_LIMIT, PARENT, PROBER | ACTUATOR, msg_limit),
 	EMPTY(IMSG_CONF_COMMIT, PARENT, PROBER | ACTUATOR),
+	EMPTY(IMSG_CONF_IN_USE, PROBER | ACTUATOR, PARENT),
 
 	STRUCT(IMSG_PROBE, PARENT, PROBER, msg_probe),
 	STRUCT(IMSG_PROBE_SERVICE, PROBER, PARENT, msg_probe_service),
@@ -112,6 +114,11 @@ static const struct route routes[] = {
 	STRUCT(IMSG_PLAN_ROUTES, ACTUATOR, PARENT, msg_plan_routes),
 	STRUCT(IMSG_PLAN_DONE, ACTUATOR, PARENT, msg_plan_done),
 	EMPTY(IMSG_CF_REFUSED, ACTUATOR, PARENT),
+
+	STRUCT(IMSG_TEST, PARENT, PROBER | ACTUATOR, msg_test),
+	STRUCT(IMSG_TESTED, PROBER | ACTUATOR, PARENT, msg_tested),
+	STRUCT(IMSG_TEST_DONE, PROBER | ACTUATOR, PARENT, msg_test),
+
 	EMPTY(IMSG_STOP, PARENT, ACTUATOR),
 };
 
@@ -190,7 +197,11 @@ static const struct field fields[] = {
 	RANGE(IMSG_CONF_ACT, msg_conf_act, failed, 1, 1000),
 	FLAG(IMSG_CONF_ACT, msg_conf_act, passive),
 
+	RANGE(IMSG_CONF_LIMIT, msg_limit, rate, 1, LIMIT_MAX),
+	RANGE(IMSG_CONF_LIMIT, msg_limit, burst, 1, LIMIT_MAX),
+
 	TEXT(IMSG_PROBE, msg_probe, corr),
+	RANGE(IMSG_PROBE, msg_probe, parts, 0, PARTS_ALL),
 	SIDE(IMSG_PROBE_SERVICE, msg_probe_service),
 	VERDICT(IMSG_PROBE_SERVICE, msg_probe_service, verdict),
 	FLAG(IMSG_PROBE_SERVICE, msg_probe_service, empty),
@@ -219,10 +230,13 @@ static const struct field fields[] = {
 	    PRESENCE_ALL),
 	TEXT(IMSG_PROBE_ROUTER, msg_probe_router, error),
 
+	RANGE(IMSG_PROBE_DONE, msg_probe_done, failed_parts, 0, PARTS_ALL),
+
 	TEXT(IMSG_PLAN, msg_plan, corr),
 	RANGE(IMSG_PLAN, msg_plan, prefix, ADVERT_KEEP, ADVERT_WITHDRAW),
 	RANGE(IMSG_PLAN, msg_plan, cloudflare, STEER_KEEP, STEER_FAILED),
 	FLAG(IMSG_PLAN, msg_plan, repair),
+	RANGE(IMSG_PLAN, msg_plan, blocked, 0, HALVES_ALL),
 	FLAG(IMSG_PLAN_PERMIT, msg_permit, proceed),
 	RANGE(IMSG_PLAN_ADVERT, msg_plan_advert, which, 0, PREFIXES - 1),
 	FLAG(IMSG_PLAN_ADVERT, msg_plan_advert, advertise),
@@ -238,8 +252,15 @@ static const struct field fields[] = {
 	TEXT(IMSG_PLAN_ROUTES, msg_plan_routes, error),
 	TEXT(IMSG_PLAN_ROUTES, msg_plan_routes, why),
 	RANGE(IMSG_PLAN_DONE, msg_plan_done, status, 0, PLAN_SKIPPED),
+	RANGE(IMSG_PLAN_DONE, msg_plan_done, reached, 0, HALVES_ALL),
+	RANGE(IMSG_PLAN_DONE, msg_plan_done, failed_at, 0, HALVES_ALL),
 	TEXT(IMSG_PLAN_DONE, msg_plan_done, step),
 	TEXT(IMSG_PLAN_DONE, msg_plan_done, error),
+	RANGE(IMSG_TESTED, msg_tested, api, 0, API_MAX - 1),
+	RANGE(IMSG_TESTED, msg_tested, result, 0, RESULT_SKIPPED),
+	TEXT(IMSG_TESTED, msg_tested, operation),
+	TEXT(IMSG_TESTED, msg_tested, subject),
+	TEXT(IMSG_TESTED, msg_tested, error),
 };
 
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))

@@ -39,7 +39,8 @@
 #define PATHNAME_LEN  256
 #define ADDRESSES_MAX 16
 #define OPAQUE_MAX    8192
-#define UNHEALTHY_MAX 20 /* sick endpoints reported for a region */
+#define UNHEALTHY_MAX 20	 /* sick endpoints reported for a region */
+#define LIMIT_MAX     1000000000 /* of both numbers of msg_limit */
 
 enum role {
 	ROLE_PARENT,
@@ -54,6 +55,23 @@ enum api {
 	API_COMPUTE,
 	API_CLOUDFLARE,
 	API_MAX,
+};
+
+/* The parts of a cycle, each behind a circuit breaker of its own; bits of
+ * msg_probe.parts and msg_probe_done.failed_parts. */
+enum part {
+	PART_HEALTH_LOCAL = 1 << 0,
+	PART_HEALTH_REMOTE = 1 << 1,
+	PART_BGP = 1 << 2, /* both routers */
+	PARTS_ALL = (1 << 3) - 1,
+};
+
+/* The halves of a plan, likewise; bits of msg_plan.blocked and of
+ * msg_plan_done.reached and .failed_at. */
+enum half {
+	HALF_ROUTER = 1 << 0,
+	HALF_ROUTES = 1 << 1,
+	HALVES_ALL = (1 << 2) - 1,
 };
 
 enum imsg_type {
@@ -99,7 +117,10 @@ enum imsg_type {
 	IMSG_CONF_ACCOUNT,   /* parent -> actuator: struct msg_name */
 	IMSG_CONF_CF_TOKEN,  /* parent -> actuator: opaque */
 	IMSG_CONF_ACT,	     /* parent -> actuator: struct msg_conf_act */
+	IMSG_CONF_LIMIT,     /* parent -> prober, actuator: struct msg_limit */
 	IMSG_CONF_COMMIT,    /* parent -> prober, actuator: nothing */
+	IMSG_CONF_IN_USE,    /* prober, actuator -> parent: nothing; nothing of
+				 the configuration before is under way */
 
 	/* Probing.  id: the failover. */
 	IMSG_PROBE,	     /* parent -> prober: struct msg_probe */
@@ -118,6 +139,11 @@ enum imsg_type {
 	IMSG_PLAN_DONE,	  /* actuator -> parent: struct msg_plan_done */
 	IMSG_CF_REFUSED,  /* actuator -> parent: nothing; the token file is
 				 read again and CONF_CF_TOKEN sent */
+
+	/* Connectivity tests.  id: the failover. */
+	IMSG_TEST,	/* parent -> prober, actuator: struct msg_test */
+	IMSG_TESTED,	/* prober, actuator -> parent: struct msg_tested */
+	IMSG_TEST_DONE, /* prober, actuator -> parent: struct msg_test */
 
 	IMSG_STOP, /* parent -> actuator: nothing; finish the call in
 				 flight, begin no other, and exit */
@@ -211,6 +237,10 @@ struct msg_conf_probe {
 	uint32_t connect_timeout;
 	uint32_t api_timeout;
 	uint32_t health_timeout;
+	uint32_t health_retries;
+	uint32_t bgp_retries;
+	uint32_t backoff_initial;
+	uint32_t backoff_max;
 };
 
 /* What the actuator may touch for one failover, and nothing else. */
@@ -231,12 +261,25 @@ struct msg_conf_act {
 	uint32_t bgp_update_timeout;
 	uint32_t cloudflare_timeout;
 	uint32_t cloudflare_bulk_timeout;
+	uint32_t bgp_retries;
+	uint32_t cloudflare_retries;
+	uint32_t backoff_initial;
+	uint32_t backoff_max;
+	uint32_t look_every; /* a list of routes that is younger serves all who
+				only look */
+};
+
+/* This process's share of the requests to Compute: a token bucket. */
+struct msg_limit {
+	uint32_t rate;	/* requests in 1000 seconds */
+	uint32_t burst; /* requests */
 };
 
 struct msg_probe {
 	uint64_t cycle;
 	char corr[CORR_LEN];
 	uint32_t budget; /* milliseconds; what is missing then is unknown */
+	uint32_t parts;	 /* bits of enum part; the others are not asked for */
 };
 
 struct msg_probe_service {
@@ -309,7 +352,8 @@ struct msg_probe_done {
 	uint64_t cycle;
 	uint32_t duration;
 	uint32_t calls;
-	uint32_t failed; /* calls without a usable answer */
+	uint32_t failed;       /* calls without a usable answer */
+	uint32_t failed_parts; /* bits of enum part that had one */
 };
 
 /* The whole desired picture of a failover. */
@@ -318,8 +362,9 @@ struct msg_plan {
 	char corr[CORR_LEN];
 	int32_t prefix[PREFIXES]; /* enum advert */
 	int32_t cloudflare;	  /* enum steer */
-	uint32_t repair; /* 1: nothing was decided anew; what is found changed
-			    has drifted */
+	uint32_t repair;  /* 1: nothing was decided anew; what is found changed
+			     has drifted */
+	uint32_t blocked; /* bits of enum half that must not be called */
 };
 
 /* May the plan begin its next step?  It may until told otherwise. */
@@ -378,7 +423,27 @@ struct msg_plan_done {
 	uint32_t status;  /* enum plan_status */
 	uint32_t changed; /* writes that were made */
 	uint32_t duration;
+	uint32_t reached;    /* bits of enum half: all calls were answered */
+	uint32_t failed_at;  /* bits of enum half: a call failed; not that
+				what was answered is not as it should be */
 	char step[NAME_LEN]; /* the one that failed */
+	char error[REASON_LEN];
+};
+
+struct msg_test {
+	uint64_t test; /* number of the round, given back */
+};
+
+/* What became of one connectivity test. */
+struct msg_tested {
+	uint64_t test;
+	uint32_t api;	 /* enum api */
+	uint32_t result; /* enum outcome: success or failure; skipped where
+			    there was nothing to try it on */
+	int32_t http_status;
+	uint32_t duration;
+	char operation[NAME_LEN];
+	char subject[URL_LEN]; /* what was tested */
 	char error[REASON_LEN];
 };
 

@@ -139,6 +139,14 @@ failover_new(struct conf *conf, const char *name)
 	f->timeout.bgp_update = 60 * 1000;
 	f->timeout.cloudflare = 10 * 1000;
 	f->timeout.cloudflare_bulk = 60 * 1000;
+	f->retries[RETRIES_HEALTH] = 5;
+	f->retries[RETRIES_BGP_CHECK] = 4;
+	f->retries[RETRIES_BGP_UPDATE] = 2;
+	f->retries[RETRIES_CLOUDFLARE] = 3;
+	f->backoff_initial = 1000;
+	f->backoff_max = 60 * 1000;
+	f->breaker_threshold = 5;
+	f->breaker_timeout = 300 * 1000;
 	policy_default(&f->policy);
 	for (state = 0; state <= STATE_MAX; state++)
 		f->policy.verify[state] = 1;
@@ -172,6 +180,8 @@ conf_new(void)
 	conf->log_level = LOG_INFO;
 	conf->log_syslog = true;
 	conf->state_file = conf_strdup(STATE_FILE);
+	conf->limit_rate = 10;
+	conf->limit_burst = 50;
 	conf->top = failover_new(conf, NULL);
 	conf->return_after = conf->top->policy.return_after;
 	conf->handover = conf->top->policy.handover;

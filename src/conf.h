@@ -47,6 +47,14 @@ enum timeout {
 	TIMEOUT_MAX,
 };
 
+enum retries {
+	RETRIES_HEALTH,
+	RETRIES_BGP_CHECK,
+	RETRIES_BGP_UPDATE,
+	RETRIES_CLOUDFLARE,
+	RETRIES_MAX,
+};
+
 /* A line of a configuration file. */
 struct place {
 	const char *file; /* belongs to conf->files */
@@ -182,6 +190,11 @@ struct failover_conf {
 	uint32_t drain; /* milliseconds */
 	bool passive;
 	struct timeouts timeout;
+	uint32_t retries[RETRIES_MAX];
+	uint32_t backoff_initial; /* milliseconds */
+	uint32_t backoff_max;
+	uint32_t breaker_threshold; /* failing cycles */
+	uint32_t breaker_timeout;   /* milliseconds, at most, to a trial */
 	struct policy policy;
 	struct place place;  /* of the block */
 	struct given *given; /* NULL once the configuration is complete */
@@ -203,6 +216,8 @@ struct conf {
 	char *events_file;
 	bool events_stderr;
 	char *state_file;
+	uint32_t limit_rate; /* requests to Compute in a second */
+	uint32_t limit_burst;
 	int64_t return_after; /* of all failovers, as in their policy */
 	int64_t handover;
 	uint32_t drain;

@@ -49,6 +49,7 @@ cycle_begin(struct failover *failover, struct channel *prober)
 	memset(&msg, 0, sizeof(msg));
 	msg.cycle = failover->cycle;
 	msg.budget = (uint32_t)budget;
+	msg.parts = PARTS_ALL;
 	strlcpy(msg.corr, failover->corr, sizeof(msg.corr));
 	channel_send(prober, IMSG_PROBE, conf->index, &msg, sizeof(msg));
 }

@@ -67,6 +67,9 @@ struct plan {
 	int64_t looked; /* when Cloudflare was looked at last; -1: never */
 };
 
+/* How often Cloudflare is asked for drift, at most; milliseconds. */
+#define LOOK_EVERY (60 * 1000)
+
 /* A failover at run time. */
 struct failover {
 	const struct failover_conf *conf;
@@ -138,6 +141,7 @@ void plan_next(struct failover *, struct channel *actuator, int64_t now);
 bool plan_message(struct failover *, const struct imsg *);
 const char *plan_progress_name(enum plan_progress);
 json_t *plan_actions(const struct failover *, const struct actions *);
+uint32_t look_every(const struct failover_conf *);
 
 /* push.c */
 int push_key(struct channel *signer, const struct conf *, enum role);

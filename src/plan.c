@@ -11,8 +11,6 @@
  * failover, when a plan in flight has to pause, and what its results mean.
  */
 
-#define LOOK_EVERY (60 * 1000) /* how often Cloudflare is asked for drift */
-
 /* The name of a plan's progress in events. */
 const char *
 plan_progress_name(enum plan_progress progress)
@@ -174,16 +172,21 @@ plan_drifted(const struct failover *failover)
 	return (false);
 }
 
+/* How often the routes of a failover are looked at, in milliseconds. */
+uint32_t
+look_every(const struct failover_conf *conf)
+{
+	if (conf->policy.interval < LOOK_EVERY)
+		return (LOOK_EVERY);
+	return ((uint32_t)conf->policy.interval);
+}
+
 /* Is it time to look whether the routes at Cloudflare are still ours? */
 static bool
 plan_look_due(const struct failover *failover, int64_t now)
 {
-	int64_t every = failover->conf->policy.interval;
-
-	if (every < LOOK_EVERY)
-		every = LOOK_EVERY;
 	return (failover->plan.msg.cloudflare != STEER_KEEP &&
-	    now - failover->plan.looked >= every);
+	    now - failover->plan.looked >= look_every(failover->conf));
 }
 
 static void

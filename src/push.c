@@ -190,6 +190,10 @@ push_probe(struct channel *prober, const struct failover_conf *fc)
 	msg.connect_timeout = fc->timeout.connect;
 	msg.api_timeout = fc->timeout.api;
 	msg.health_timeout = fc->timeout.health;
+	msg.health_retries = fc->retries[RETRIES_HEALTH];
+	msg.bgp_retries = fc->retries[RETRIES_BGP_CHECK];
+	msg.backoff_initial = fc->backoff_initial;
+	msg.backoff_max = fc->backoff_max;
 	channel_send(prober, IMSG_CONF_PROBE, fc->index, &msg, sizeof(msg));
 	push_names(prober, IMSG_CONF_SERVICE, fc->index, &fc->services);
 	push_names(prober, IMSG_CONF_PEER, fc->index, &fc->peers);
@@ -232,6 +236,11 @@ push_act(struct channel *actuator, const struct failover_conf *fc)
 	msg.bgp_update_timeout = fc->timeout.bgp_update;
 	msg.cloudflare_timeout = fc->timeout.cloudflare;
 	msg.cloudflare_bulk_timeout = fc->timeout.cloudflare_bulk;
+	msg.bgp_retries = fc->retries[RETRIES_BGP_UPDATE];
+	msg.cloudflare_retries = fc->retries[RETRIES_CLOUDFLARE];
+	msg.backoff_initial = fc->backoff_initial;
+	msg.backoff_max = fc->backoff_max;
+	msg.look_every = look_every(fc);
 	channel_send(actuator, IMSG_CONF_ACT, fc->index, &msg, sizeof(msg));
 	push_names(actuator, IMSG_CONF_PEER, fc->index, &fc->peers);
 }

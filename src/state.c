@@ -59,6 +59,8 @@ policy_default(struct policy *policy)
 	policy->bgp_down_after = 60 * 1000;
 	policy->local_bgp = true;
 	policy->return_after = 300 * 1000;
+	policy->brake = 6;
+	policy->brake_period = 3600 * 1000;
 	policy->handover = 60 * 1000;
 	policy->interval = 15 * 1000;
 	policy->fast = 5 * 1000;

@@ -19,6 +19,7 @@
 #define STATE_NONE   0
 #define WINDOW_MAX   64 /* samples that a health window can hold */
 #define FAST_STRETCH (300 * 1000)
+#define BRAKE_MAX    100 /* transitions that a brake can allow */
 
 struct actions {
 	enum advert prefix[PREFIXES];
@@ -37,6 +38,8 @@ struct policy {
 	int64_t dwell;
 	uint32_t dwell_except; /* bit n: state n */
 	int64_t return_after;
+	uint32_t brake; /* transitions in a period; 0: no brake */
+	int64_t brake_period;
 	int64_t handover; /* -1: no hand-over rules */
 	int64_t interval;
 	int64_t fast;
