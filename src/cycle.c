@@ -39,6 +39,9 @@ cycle_begin(struct failover *failover, struct channel *prober)
 	failover->running = true;
 	failover->calls_failed = false;
 	failover->started = mono_ms();
+	failover->parts = breakers_parts(failover, failover->started);
+	/* What does not come has failed. */
+	failover->failed_parts = failover->parts;
 	correlation_id(failover->corr, sizeof(failover->corr));
 
 	budget = failover->decision.interval;
@@ -49,7 +52,7 @@ cycle_begin(struct failover *failover, struct channel *prober)
 	memset(&msg, 0, sizeof(msg));
 	msg.cycle = failover->cycle;
 	msg.budget = (uint32_t)budget;
-	msg.parts = PARTS_ALL;
+	msg.parts = failover->parts;
 	strlcpy(msg.corr, failover->corr, sizeof(msg.corr));
 	channel_send(prober, IMSG_PROBE, conf->index, &msg, sizeof(msg));
 }
@@ -206,7 +209,9 @@ cycle_message(struct failover *failover, const struct imsg *imsg)
 		imsg_get_data(imsg, &done, sizeof(done));
 		if (!failover->running || done.cycle != failover->cycle)
 			break;
-		failover->calls_failed = done.failed > 0;
+		failover->failed_parts = done.failed_parts;
+		failover->calls_failed = done.failed > 0 ||
+		    failover->parts != PARTS_ALL;
 		return (true);
 	default:
 		fatalx("prober sent %s", proto_name(imsg->hdr.type));

@@ -19,11 +19,13 @@ static struct {
 	size_t count;
 	struct channel *prober;
 	struct channel *actuator;
+	struct event *commit;
 	bool stopping;
 } engine;
 
 static void engine_tick(evutil_socket_t, short, void *);
 static void engine_late(evutil_socket_t, short, void *);
+static void engine_commit(evutil_socket_t, short, void *);
 
 /* All failovers, for the state file.  Returns how many. */
 size_t
@@ -44,7 +46,8 @@ engine_init(struct event_base *base, const struct conf *conf)
 	struct failover *failover;
 
 	engine.failover = calloc(conf->nfailovers, sizeof(*engine.failover));
-	if (engine.failover == NULL)
+	engine.commit = event_new(base, -1, 0, engine_commit, NULL);
+	if (engine.failover == NULL || engine.commit == NULL)
 		return (-1);
 	TAILQ_FOREACH(fc, &conf->failovers, entry) {
 		failover = &engine.failover[engine.count++];
@@ -58,6 +61,8 @@ engine_init(struct event_base *base, const struct conf *conf)
 	}
 	return (0);
 }
+
+static void engine_unsaved(struct failover *);
 
 static void
 engine_after(struct event *timer, int64_t ms)
@@ -111,6 +116,14 @@ engine_transition(struct failover *failover)
 {
 	const struct decision *decision = &failover->decision;
 	const char *name = failover->conf->name;
+	struct transition transition = {
+		.at = wall_ms(),
+		.from = decision->old,
+		.to = decision->current,
+		.local = decision->local,
+		.remote = decision->remote,
+		.remote_bgp = decision->remote_bgp,
+	};
 	struct event_head head = {
 		.type = "state_transition",
 		.result = RESULT_SUCCESS,
@@ -132,11 +145,47 @@ engine_transition(struct failover *failover)
 		event_verdict(decision->local), "remote_healthy",
 		event_verdict(decision->remote), "remote_bgp_up",
 		event_verdict(decision->remote_bgp), "planned_actions",
-		plan_actions(failover, &decision->actions), "samples",
-		engine_samples(failover)));
+		plan_actions(failover,
+		    &failover->conf->policy.table[decision->current]),
+		"samples", engine_samples(failover)));
+	strlcpy(transition.failover, name, sizeof(transition.failover));
+	history_add(&transition);
 	/* Restarts must not undo what is about to be done. */
-	statefile_dirty();
-	(void)statefile_save();
+	engine_unsaved(failover);
+}
+
+/* Say so, once, when there have been too many transitions. */
+static void
+engine_brake(struct failover *failover)
+{
+	const struct decision *decision = &failover->decision;
+	const struct policy *policy = &failover->conf->policy;
+	char error[REASON_LEN];
+	struct event_head head = {
+		.type = "brake_latched",
+		.result = RESULT_FAILURE,
+		.component = "state_machine",
+		.operation = "brake_latched",
+		.failover = failover->conf->name,
+		.corr = failover->corr,
+		.duration = -1,
+		.error = error,
+	};
+
+	if (!decision->brake_latched)
+		return;
+	snprintf(error, sizeof(error),
+	    "more than %u transitions within %lld s: state 1 is not entered "
+	    "again until somebody acknowledges it",
+	    policy->brake, (long long)(policy->brake_period / 1000));
+	log_errorx("%s: %s", failover->conf->name, error);
+	event_emit(&head,
+	    json_pack("{s:o, s:i, s:i}", "candidate",
+		decision->candidate == STATE_NONE ?
+		    json_null() :
+		    json_integer(decision->candidate),
+		"current_state", decision->current, "count",
+		(int)failover->machine.nmoves));
 }
 
 /* Say, once an occasion, what keeps a candidate waiting. */
@@ -147,6 +196,7 @@ engine_pending(struct failover *failover, enum pending before, int candidate)
 		[PENDING_VERIFY] = "verification_pending",
 		[PENDING_DWELL] = "dwell_time_enforced",
 		[PENDING_RETURN] = "return_delayed",
+		[PENDING_BRAKE] = NULL, /* said when it latched */
 	};
 	const struct decision *decision = &failover->decision;
 	const char *type;
@@ -165,6 +215,8 @@ engine_pending(struct failover *failover, enum pending before, int candidate)
 	head.type = head.operation = type;
 	log_info("%s: state %d waits for %s", failover->conf->name,
 	    decision->candidate, pending_name(decision->pending));
+	if (type == NULL)
+		return;
 	if (decision->pending == PENDING_VERIFY)
 		event_emit(&head,
 		    json_pack("{s:i, s:i, s:i}", "candidate",
@@ -214,10 +266,12 @@ engine_pending_details(const struct decision *decision)
 {
 	if (decision->pending == PENDING_NONE)
 		return (json_null());
-	return (json_pack("{s:i, s:s, s:i, s:f}", "candidate",
+	return (json_pack("{s:i, s:s, s:i, s:o}", "candidate",
 	    decision->candidate, "waits_for", pending_name(decision->pending),
 	    "cycles_left", (int)decision->verify_left, "seconds_left",
-	    (double)decision->pending_left / 1000.0));
+	    decision->pending_left < 0 ?
+		json_null() :
+		json_real((double)decision->pending_left / 1000.0)));
 }
 
 static json_t *
@@ -254,13 +308,16 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		.error = "calls failed",
 	};
 
+	failover->reported = failover->cycle;
 	if (failover->calls_failed)
 		head.result = RESULT_FAILURE;
-	else if (failover->plan.skipped)
+	else if (failover->plan.skipped ||
+	    (failover->orders.hold &&
+		failover->plan.progress == PROGRESS_WAITING))
 		head.result = RESULT_SKIPPED;
 	event_emit(&head,
 	    json_pack("{s:i, s:i, s:f, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, "
-		      "s:b, s:n}",
+		      "s:b, s:b}",
 		"state_code", decision->read, "current_state",
 		decision->current, "time_in_state_seconds", age,
 		"health_status",
@@ -271,11 +328,12 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		"secondary", event_verdict(sample->remote_announces[SECONDARY]),
 		"planned_actions",
 		plan_actions(failover,
-		    decision->read == STATE_NONE ? &nothing :
-						   &decision->actions),
+		    decision->read == STATE_NONE && !decision->overridden ?
+			&nothing :
+			&decision->actions),
 		"plan", engine_plan_details(&failover->plan), "pending",
 		engine_pending_details(decision), "passive_mode",
-		failover->conf->passive, "held"));
+		failover->conf->passive, "held", failover->orders.hold));
 }
 
 /* What is remembered of services and peers, in one number: has it changed? */
@@ -296,31 +354,107 @@ engine_memory(const struct failover *failover)
 	return (sum);
 }
 
+/* Act on what has been decided, and say how the cycle ended. */
+static void
+engine_act(struct failover *failover)
+{
+	int64_t now = mono_ms();
+
+	if (engine.stopping)
+		return;
+	log_setcorr(failover->corr);
+	plan_next(failover, engine.actuator, now);
+	if (failover->reported < failover->cycle && !failover->running)
+		engine_cycle_event(failover, now);
+	log_setcorr("");
+}
+
+/*
+ * What was decided anew is written down before it is acted on; failovers that
+ * decide at the same time are written together.
+ */
+static void
+engine_commit(evutil_socket_t fd __unused, short what __unused,
+    void *arg __unused)
+{
+	struct failover *failover;
+	size_t i;
+
+	(void)statefile_save();
+	for (i = 0; i < engine.count; i++) {
+		failover = &engine.failover[i];
+		if (!failover->unsaved)
+			continue;
+		failover->unsaved = false;
+		engine_act(failover);
+	}
+}
+
+static void
+engine_unsaved(struct failover *failover)
+{
+	failover->unsaved = true;
+	statefile_dirty(failover);
+	event_active(engine.commit, EV_TIMEOUT, 0);
+}
+
+/* Another state is acted as: what was contested may be ours again. */
+static void
+engine_forget_drift(struct failover *failover)
+{
+	int object;
+
+	for (object = 0; object < OBJECTS; object++)
+		drift_forget(&failover->drift[object]);
+	statefile_dirty(failover);
+}
+
+/* The orders of the failover have changed: obey them at once. */
+void
+engine_orders(struct failover *failover)
+{
+	int acting = failover->decision.acting;
+
+	operator_orders(failover);
+	decision_order(&failover->conf->policy, &failover->orders,
+	    &failover->decision);
+	if (failover->decision.acting != acting)
+		engine_forget_drift(failover);
+	if (engine.actuator != NULL)
+		engine_unsaved(failover);
+}
+
 /* The cycle is over: decide, say so, and act. */
 static void
 engine_cycle_end(struct failover *failover)
 {
 	enum pending pending = failover->decision.pending;
 	int candidate = failover->decision.candidate;
+	int acting = failover->decision.acting;
 	size_t memory = engine_memory(failover);
 	int64_t now = mono_ms();
 
 	failover->running = false;
 	evtimer_del(failover->deadline);
 	log_setcorr(failover->corr);
+	breakers_cycle(failover, now);
 	cycle_sample(failover, now);
+	operator_orders(failover);
 	machine_step(&failover->machine, &failover->conf->policy,
-	    &failover->sample, now, &failover->decision);
+	    &failover->orders, &failover->sample, now, &failover->decision);
 	if (engine_memory(failover) != memory)
-		statefile_dirty();
+		statefile_dirty(failover);
+	if (failover->decision.acting != acting)
+		engine_forget_drift(failover);
 	cycle_events(failover);
 	if (failover->decision.changed)
 		engine_transition(failover);
+	engine_brake(failover);
 	engine_pending(failover, pending, candidate);
 	engine_stuck(failover);
-	plan_next(failover, engine.actuator, now);
-	engine_cycle_event(failover, now);
 	log_setcorr("");
+	if (!failover->unsaved)
+		engine_act(failover);
 	if (!engine.stopping)
 		engine_after(failover->tick,
 		    failover->started + failover->decision.interval -
@@ -411,9 +545,12 @@ engine_free(void)
 		cycle_clear(failover);
 		region_forget(&failover->memory[LOCAL]);
 		region_forget(&failover->memory[REMOTE]);
+		free(failover->remembered);
 		event_free(failover->tick);
 		event_free(failover->deadline);
 	}
+	if (engine.commit != NULL)
+		event_free(engine.commit);
 	free(engine.failover);
 	memset(&engine, 0, sizeof(engine));
 }

@@ -116,7 +116,8 @@ event_emit(const struct event_head *head, json_t *details)
 	char *text;
 	size_t len;
 
-	if (head->result == RESULT_NO_CHANGE && !events.debug) {
+	if ((head->debug || head->result == RESULT_NO_CHANGE) &&
+	    !events.debug) {
 		json_decref(details);
 		return;
 	}

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "breaker.h"
 #include "channel.h"
 #include "conf.h"
 #include "health.h"
@@ -29,6 +30,7 @@ struct event_head {
 	const char *corr;     /* NULL: outside cycles */
 	int64_t duration;     /* milliseconds, -1: nothing to say */
 	const char *error;    /* NULL unless result is failure */
+	bool debug;	      /* for debugging only */
 };
 
 /* What the cycle that is running has seen of one side. */
@@ -59,13 +61,56 @@ enum plan_progress {
 
 /* The plan that was sent to the actuator last, and what became of it. */
 struct plan {
-	struct msg_plan msg;
+	struct msg_plan msg; /* the whole picture that is desired */
+	bool look;	     /* only the routes were sent, to be looked at */
 	enum plan_progress progress;
 	bool permitted;
-	bool skipped; /* passive: something would have been written */
+	bool skipped; /* passive or held: something would have been written */
+	char told[REASON_LEN + NAME_LEN +
+	    16]; /* the failure that was logged last */
 	int64_t ended;
 	int64_t looked; /* when Cloudflare was looked at last; -1: never */
 };
+
+/* What is ours at the clouds, each with a memory of repairs of its own. */
+enum object {
+	OBJECT_PRIMARY,
+	OBJECT_SECONDARY,
+	OBJECT_ROUTES,
+	OBJECTS,
+};
+
+/* What a circuit breaker stands in front of. */
+enum service {
+	SERVICE_HEALTH_LOCAL,
+	SERVICE_HEALTH_REMOTE,
+	SERVICE_BGP,
+	SERVICE_ADVERTISEMENT,
+	SERVICE_CLOUDFLARE,
+	SERVICES,
+};
+
+#define ORDER_REASON_LEN 128
+
+/* What the administrator has ordered of a failover. */
+struct order {
+	bool given;
+	int64_t until; /* wall clock, milliseconds; 0: until it is released */
+	char reason[ORDER_REASON_LEN];
+};
+
+/* A move from one state to another, for people. */
+struct transition {
+	int64_t at; /* wall clock, milliseconds */
+	char failover[FAILOVER_LEN];
+	int from;
+	int to;
+	enum verdict local;
+	enum verdict remote;
+	enum verdict remote_bgp;
+};
+
+#define HISTORY_MAX 200 /* transitions that are remembered, of all failovers */
 
 /* How often Cloudflare is asked for drift, at most; milliseconds. */
 #define LOOK_EVERY (60 * 1000)
@@ -77,20 +122,39 @@ struct failover {
 	struct decision decision;
 	struct region_memory memory[SIDES];
 	bool had_peers[SIDES];
+	struct order hold;
+	struct order force;
+	int force_state; /* while force is given */
+	struct orders orders;
+	struct drift drift[OBJECTS];
+	struct breaker breaker[SERVICES];
+	char *remembered; /* as the state file has it; NULL: to be made */
+	bool unsaved;	  /* decided anew; to be acted on once it is saved */
 	bool custom_told; /* of an enabled peer that ignores the router */
 	bool gate_told;	  /* that the secondary prefix waits for hand-over */
 	struct event *tick;
 	struct event *deadline;
-	uint64_t cycle; /* number of the cycle that runs or ran last */
+	uint64_t cycle;	   /* number of the cycle that runs or ran last */
+	uint64_t reported; /* the last one whose end was told */
 	bool running;
 	char corr[CORR_LEN];
 	int64_t started;
 	struct cycle_side side[SIDES];
 	struct sample sample;
+	uint32_t parts;	       /* that this cycle asks for */
+	uint32_t failed_parts; /* of those, in which a call failed */
 	bool calls_failed;
 	uint64_t next_plan;
 	struct plan plan;
 };
+
+/* breakers.c */
+uint32_t breakers_parts(struct failover *, int64_t now);
+void breakers_cycle(struct failover *, int64_t now);
+uint32_t breakers_blocked(struct failover *, int64_t now);
+void breakers_plan(struct failover *, const struct msg_plan_done *,
+    int64_t now);
+const char *service_name(enum service);
 
 /* clock.c */
 int64_t mono_ms(void);
@@ -109,6 +173,7 @@ int engine_init(struct event_base *, const struct conf *);
 void engine_start(struct channel *prober, struct channel *actuator);
 void engine_prober(const struct imsg *);
 void engine_actuator(const struct imsg *);
+void engine_orders(struct failover *);
 void engine_stop(void);
 void engine_free(void);
 size_t engine_failovers(struct failover **);
@@ -120,6 +185,12 @@ void event_emit(const struct event_head *, json_t *details);
 json_t *event_verdict(enum verdict);
 void event_close(void);
 
+/* history.c */
+void history_add(const struct transition *);
+const struct transition *history_get(size_t);
+json_t *history_remember(void);
+void history_recall(const json_t *);
+
 /* hosts.c */
 void hosts_init(struct event_base *);
 void hosts_add(const char *url, enum role);
@@ -129,6 +200,14 @@ void hosts_resolved(const struct imsg *);
 void hosts_nameservers(struct nameservers *);
 uint16_t url_host(const char *url, char *host, size_t);
 void hosts_free(void);
+
+/* operator.c */
+void operator_hold(struct failover *, int64_t seconds, const char *reason);
+int operator_force(struct failover *, int state, int64_t seconds, bool anyway,
+    const char *reason, char *why, size_t len);
+void operator_release(struct failover *);
+void operator_ack(struct failover *);
+void operator_orders(struct failover *);
 
 /* output.c */
 int output_open(const struct conf *, bool foreground);
@@ -151,10 +230,15 @@ void push_prober(struct channel *, const struct conf *, const char *token_uri);
 int push_cf_token(struct channel *actuator, const struct account *);
 int push_actuator(struct channel *, const struct conf *, const char *token_uri);
 
+/* remember.c */
+json_t *failover_remember(const struct failover *, int64_t shift);
+void failover_recall(struct failover *, const json_t *, int64_t shift,
+    int64_t now);
+
 /* statefile.c */
 int statefile_lock(const char *path);
 int statefile_load(const char *path, struct failover *, size_t);
-void statefile_dirty(void);
+void statefile_dirty(struct failover *);
 int statefile_save(void);
 void statefile_init(struct event_base *, const char *path);
 void statefile_close(void);

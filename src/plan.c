@@ -119,21 +119,26 @@ plan_tell_gate(struct failover *failover, bool gated)
 }
 
 /* The picture that is desired now: the state's actions, but for what the
- * hand-over rules hold back. */
+ * hand-over rules hold back, and for what another program wants otherwise. */
 static void
 plan_picture(struct failover *failover, struct msg_plan *msg)
 {
 	const struct decision *decision = &failover->decision;
+	const struct drift *drift = failover->drift;
 	bool gated;
 	int i;
 
 	for (i = 0; i < PREFIXES; i++)
 		msg->prefix[i] = decision->actions.prefix[i];
 	msg->cloudflare = decision->actions.cloudflare;
-	gated = decision->keep_secondary &&
+	gated = decision->keep_secondary && !decision->overridden &&
 	    msg->prefix[SECONDARY] == ADVERT_WITHDRAW;
-	if (gated)
+	if (gated || drift[OBJECT_SECONDARY].contested)
 		msg->prefix[SECONDARY] = ADVERT_KEEP;
+	if (drift[OBJECT_PRIMARY].contested)
+		msg->prefix[PRIMARY] = ADVERT_KEEP;
+	if (drift[OBJECT_ROUTES].contested)
+		msg->cloudflare = STEER_KEEP;
 	plan_tell_gate(failover, gated);
 }
 
@@ -189,30 +194,112 @@ plan_look_due(const struct failover *failover, int64_t now)
 	    now - failover->plan.looked >= look_every(failover->conf));
 }
 
+/* The half that the plan would call first: announcing comes before steering,
+ * and steering away before withdrawing. */
+static uint32_t
+plan_first_half(const struct msg_plan *msg)
+{
+	bool advertises = msg->prefix[PRIMARY] == ADVERT_ADVERTISE ||
+	    msg->prefix[SECONDARY] == ADVERT_ADVERTISE;
+	bool writes = msg->prefix[PRIMARY] != ADVERT_KEEP ||
+	    msg->prefix[SECONDARY] != ADVERT_KEEP;
+
+	if (msg->cloudflare == STEER_FAILED ? advertises : writes)
+		return (HALF_ROUTER);
+	if (msg->cloudflare != STEER_KEEP)
+		return (HALF_ROUTES);
+	return (0);
+}
+
+/* Why a plan is to be sent. */
+enum want {
+	WANT_NOTHING,
+	WANT_DECIDED, /* something else than before */
+	WANT_AGAIN,   /* it failed, or had to wait */
+	WANT_REPAIR,
+	WANT_LOOK,
+};
+
+static enum want
+plan_wants(const struct failover *failover, const struct msg_plan *msg,
+    int64_t now)
+{
+	const struct plan *plan = &failover->plan;
+
+	if (plan->msg.plan == 0 || !plan_same(msg, &plan->msg))
+		return (WANT_DECIDED);
+	if (plan->progress == PROGRESS_FAILED ||
+	    plan->progress == PROGRESS_WAITING)
+		return (WANT_AGAIN);
+	if (plan->progress == PROGRESS_DONE && plan_drifted(failover))
+		return (WANT_REPAIR);
+	if (plan_look_due(failover, now))
+		return (WANT_LOOK);
+	return (WANT_NOTHING);
+}
+
+/* Give the picture, or what has to be looked at of it, to the actuator; or
+ * wait, if that is behind an open circuit breaker. */
 static void
 plan_send(struct failover *failover, struct channel *actuator,
-    struct msg_plan *msg, bool repair)
+    const struct msg_plan *picture, enum want want)
 {
 	struct plan *plan = &failover->plan;
+	struct msg_plan msg = *picture;
+	/* In passive mode everything is compared, to be shown. */
+	bool look = !failover->conf->passive &&
+	    (want == WANT_LOOK || (want == WANT_AGAIN && plan->look));
 
-	msg->plan = ++failover->next_plan;
-	msg->repair = repair;
-	strlcpy(msg->corr, failover->corr, sizeof(msg->corr));
-	plan->msg = *msg;
+	if (look) {
+		msg.prefix[PRIMARY] = ADVERT_KEEP;
+		msg.prefix[SECONDARY] = ADVERT_KEEP;
+	}
+	msg.blocked = breakers_blocked(failover, mono_ms());
+	if (msg.blocked & plan_first_half(&msg)) {
+		plan_permit(failover, actuator, false);
+		plan->progress = PROGRESS_WAITING;
+		return;
+	}
+	msg.plan = ++failover->next_plan;
+	msg.repair = want == WANT_LOOK || want == WANT_REPAIR ||
+	    (want == WANT_AGAIN && plan->msg.repair);
+	strlcpy(msg.corr, failover->corr, sizeof(msg.corr));
+	plan->msg = msg;
+	memcpy(plan->msg.prefix, picture->prefix, sizeof(plan->msg.prefix));
+	plan->look = look;
 	plan->progress = PROGRESS_RUNNING;
 	plan->permitted = true;
 	plan->skipped = false;
 	plan->looked = mono_ms();
-	channel_send(actuator, IMSG_PLAN, failover->conf->index, msg,
-	    sizeof(*msg));
+	channel_send(actuator, IMSG_PLAN, failover->conf->index, &msg,
+	    sizeof(msg));
+}
+
+/* Begin nothing now, and let nothing that runs begin another step. */
+static void
+plan_pause(struct failover *failover, struct channel *actuator, int64_t now)
+{
+	const struct decision *decision = &failover->decision;
+	struct plan *plan = &failover->plan;
+	struct msg_plan msg = { 0 };
+
+	if (plan->progress == PROGRESS_RUNNING) {
+		plan_permit(failover, actuator, false);
+		return;
+	}
+	if (decision->read == STATE_NONE || decision->current == STATE_NONE)
+		return;
+	plan_picture(failover, &msg);
+	if (plan_wants(failover, &msg, now) != WANT_NOTHING)
+		plan->progress = PROGRESS_WAITING;
 }
 
 /*
  * Act on the decision of the cycle that has just ended.  A reading of 0 begins
- * nothing and pauses what has begun; so does waiting for the other side to
- * take over.  A new picture replaces the steps not yet begun of an old one; the
- * same picture is sent again if it failed, has drifted, or has not been looked
- * at for a while.
+ * nothing and pauses what has begun; so do an order to hold, and waiting for
+ * the other side to take over.  A new picture replaces the steps not yet begun
+ * of an old one; the same picture is sent again if it failed, has drifted, or
+ * has not been looked at for a while.
  */
 void
 plan_next(struct failover *failover, struct channel *actuator, int64_t now)
@@ -220,29 +307,20 @@ plan_next(struct failover *failover, struct channel *actuator, int64_t now)
 	const struct decision *decision = &failover->decision;
 	struct plan *plan = &failover->plan;
 	struct msg_plan msg;
-	bool fresh, repair;
+	enum want want;
 
-	if (decision->read == STATE_NONE || decision->current == STATE_NONE ||
-	    decision->wait_takeover) {
-		if (plan->progress == PROGRESS_RUNNING)
-			plan_permit(failover, actuator, false);
-		else if (decision->wait_takeover)
-			plan->progress = PROGRESS_WAITING;
+	if (!decision->may_act ||
+	    (decision->wait_takeover && !decision->overridden)) {
+		plan_pause(failover, actuator, now);
 		return;
 	}
 	memset(&msg, 0, sizeof(msg));
 	plan_picture(failover, &msg);
-	fresh = plan->msg.plan == 0 || !plan_same(&msg, &plan->msg);
-	if (plan->progress == PROGRESS_RUNNING && !fresh) {
+	want = plan_wants(failover, &msg, now);
+	if (plan->progress == PROGRESS_RUNNING && want != WANT_DECIDED)
 		plan_permit(failover, actuator, true);
-		return;
-	}
-	repair = plan->progress == PROGRESS_DONE && plan_drifted(failover);
-	if (fresh || plan->progress == PROGRESS_FAILED ||
-	    plan->progress == PROGRESS_WAITING || repair ||
-	    plan_look_due(failover, now))
-		plan_send(failover, actuator, &msg,
-		    !fresh && plan->progress == PROGRESS_DONE);
+	else if (want != WANT_NOTHING)
+		plan_send(failover, actuator, &msg, want);
 }
 
 /* The list of ranges that travels as text. */
@@ -270,25 +348,40 @@ plan_number(int32_t number)
 	return (number <= 0 ? json_null() : json_integer(number));
 }
 
+/* What somebody else had changed of ours is repaired; if that happens too
+ * often, it is left alone from now on. */
 static void
-plan_drift_event(struct failover *failover, const char *object,
-    const char *found, const char *wanted)
+plan_drift_event(struct failover *failover, enum object object,
+    const char *name, const char *found, const char *wanted)
 {
+	struct drift *drift = &failover->drift[object];
 	struct event_head head = {
 		.type = "drift_repaired",
 		.result = RESULT_SUCCESS,
 		.component = "actuator",
-		.operation = object,
+		.operation = name,
 		.failover = failover->conf->name,
 		.corr = failover->plan.msg.corr,
 		.duration = -1,
+		.error = "another program wants it otherwise: left alone until "
+			 "a transition or an acknowledgement",
 	};
+	int repairs = (int)drift_repaired(drift, mono_ms());
 
+	statefile_dirty(failover);
 	log_warnx("%s: %s had been changed by someone else: repaired",
-	    failover->conf->name, object);
+	    failover->conf->name, name);
 	event_emit(&head,
-	    json_pack("{s:s, s:s, s:s, s:i}", "object", object, "found", found,
-		"wanted", wanted, "repairs", 1));
+	    json_pack("{s:s, s:s, s:s, s:i}", "object", name, "found", found,
+		"wanted", wanted, "repairs", repairs));
+	if (!drift->contested)
+		return;
+	head.type = "contested";
+	head.result = RESULT_FAILURE;
+	log_errorx("%s: %s: %s", failover->conf->name, name, head.error);
+	event_emit(&head,
+	    json_pack("{s:s, s:s, s:s, s:i}", "object", name, "found", found,
+		"wanted", wanted, "repairs", repairs));
 }
 
 static void
@@ -334,8 +427,9 @@ plan_advert_result(struct failover *failover, const struct imsg *imsg)
 		plan_ranges(msg.ranges_before), "ranges_after",
 		plan_ranges(msg.ranges_after), "why", plan_text(msg.why)));
 	if (msg.result == RESULT_SUCCESS && failover->plan.msg.repair)
-		plan_drift_event(failover, prefix,
-		    msg.advertise ? "withdrawn" : "advertised",
+		plan_drift_event(failover,
+		    msg.which == PRIMARY ? OBJECT_PRIMARY : OBJECT_SECONDARY,
+		    prefix, msg.advertise ? "withdrawn" : "advertised",
 		    msg.advertise ? "advertised" : "withdrawn");
 }
 
@@ -378,7 +472,7 @@ plan_routes_result(struct failover *failover, const struct imsg *imsg)
 		plan_text(msg.why)));
 	snprintf(wanted, sizeof(wanted), "priority %d", (int)msg.desired);
 	if (msg.result == RESULT_SUCCESS && failover->plan.msg.repair)
-		plan_drift_event(failover, "cloudflare routes",
+		plan_drift_event(failover, OBJECT_ROUTES, "cloudflare routes",
 		    "another priority", wanted);
 }
 
@@ -392,16 +486,27 @@ plan_ended(struct failover *failover, const struct imsg *imsg)
 		[PLAN_REFUSED] = PROGRESS_FAILED,
 		[PLAN_SKIPPED] = PROGRESS_SKIPPED,
 	};
+	struct plan *plan = &failover->plan;
 	struct msg_plan_done msg;
+	char text[REASON_LEN + NAME_LEN + 16];
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	if (msg.plan != failover->plan.msg.plan)
+	breakers_plan(failover, &msg, mono_ms());
+	if (msg.plan != plan->msg.plan)
 		return; /* superseded: the newer one counts */
-	failover->plan.progress = progress[msg.status];
-	failover->plan.ended = mono_ms();
-	if (msg.status == PLAN_FAILED || msg.status == PLAN_REFUSED)
-		log_errorx("%s: stopped at %s: %s", failover->conf->name,
-		    msg.step, msg.error);
+	plan->progress = progress[msg.status];
+	plan->ended = mono_ms();
+	if (plan->progress == PROGRESS_DONE)
+		plan->told[0] = '\0';
+	if (plan->progress != PROGRESS_FAILED)
+		return;
+	snprintf(text, sizeof(text), "stopped at %s: %s", msg.step, msg.error);
+	/* What goes on failing is said once. */
+	if (strcmp(text, plan->told) == 0)
+		log_debug("%s: %s", failover->conf->name, text);
+	else
+		log_errorx("%s: %s", failover->conf->name, text);
+	strlcpy(plan->told, text, sizeof(plan->told));
 }
 
 /*

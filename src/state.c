@@ -78,6 +78,7 @@ pending_name(enum pending pending)
 		[PENDING_VERIFY] = "verification",
 		[PENDING_DWELL] = "dwell time",
 		[PENDING_RETURN] = "return-after",
+		[PENDING_BRAKE] = "acknowledgement",
 	};
 
 	return (names[pending]);
@@ -119,6 +120,26 @@ machine_restore(struct machine *machine, int current, int64_t entered)
 	machine_init(machine);
 	machine->current = current;
 	machine->entered = entered;
+}
+
+/*
+ * Give back, after machine_restore(), a transition that counted for the brake:
+ * its time on the caller's present clock.  The oldest come first; too many are
+ * dropped.
+ */
+void
+machine_move(struct machine *machine, int64_t at)
+{
+	if (machine->nmoves <= BRAKE_MAX)
+		machine->moves[machine->nmoves++] = at;
+}
+
+/* The administrator has seen to it: let go of the brake, and count anew. */
+void
+machine_ack(struct machine *machine)
+{
+	machine->braked = false;
+	machine->nmoves = 0;
 }
 
 static bool
@@ -323,7 +344,41 @@ pending_step(const struct machine *machine, const struct policy *policy,
 	} else if (back > 0) {
 		decision->pending = PENDING_RETURN;
 		decision->pending_left = back;
+	} else if (machine->braked && machine->candidate == 1 &&
+	    machine->current != STATE_NONE) {
+		decision->pending = PENDING_BRAKE;
+		decision->pending_left = -1;
 	}
+}
+
+/*
+ * Count a transition that the machine made by itself.  More than the policy
+ * allows within its period and state 1 is not entered again until somebody
+ * has looked at it; all other moves are rescues and are made.
+ */
+static void
+brake_step(struct machine *machine, const struct policy *policy,
+    const struct orders *orders, int64_t now, struct decision *decision)
+{
+	uint32_t old = 0;
+
+	if (policy->brake == 0)
+		machine_ack(machine);
+	if (policy->brake == 0 || !decision->changed ||
+	    decision->old == STATE_NONE || orders->passive || orders->hold ||
+	    orders->force != STATE_NONE)
+		return;
+	while (old < machine->nmoves &&
+	    now - machine->moves[old] >= policy->brake_period)
+		old++;
+	if (old == 0 && machine->nmoves > BRAKE_MAX)
+		old = 1;
+	machine->nmoves -= old;
+	memmove(machine->moves, machine->moves + old,
+	    machine->nmoves * sizeof(machine->moves[0]));
+	machine->moves[machine->nmoves++] = now;
+	if (machine->nmoves > policy->brake && !machine->braked)
+		machine->braked = decision->brake_latched = true;
 }
 
 /*
@@ -347,7 +402,6 @@ transition_step(struct machine *machine, const struct policy *policy,
 		decision->changed = true;
 	}
 	decision->current = machine->current;
-	decision->actions = policy->table[machine->current];
 }
 
 /*
@@ -358,7 +412,8 @@ transition_step(struct machine *machine, const struct policy *policy,
  */
 static void
 takeover_step(struct machine *machine, const struct policy *policy,
-    const struct sample *sample, int64_t now, struct decision *decision)
+    const struct orders *orders, const struct sample *sample, int64_t now,
+    struct decision *decision)
 {
 	int64_t left = machine->entered + policy->handover - now;
 
@@ -367,7 +422,7 @@ takeover_step(struct machine *machine, const struct policy *policy,
 	if (sample->remote_announces[PRIMARY] == V_YES)
 		machine->taken_over = true;
 	if (!machine->taken_over && !machine->stuck && left <= 0 &&
-	    decision->read == 2)
+	    decision->read == 2 && !orders->hold && orders->force == STATE_NONE)
 		machine->stuck = decision->handover_stuck = true;
 	decision->wait_takeover = !machine->taken_over && !machine->stuck;
 	if (decision->wait_takeover)
@@ -379,7 +434,8 @@ static bool
 begins_withdrawal(const struct policy *policy, const struct decision *decision)
 {
 	return (decision->changed &&
-	    decision->actions.prefix[SECONDARY] == ADVERT_WITHDRAW &&
+	    policy->table[decision->current].prefix[SECONDARY] ==
+		ADVERT_WITHDRAW &&
 	    policy->table[decision->old].prefix[SECONDARY] != ADVERT_WITHDRAW);
 }
 
@@ -446,16 +502,17 @@ interval_step(struct machine *machine, const struct policy *policy,
 
 /*
  * One cycle: take the sample that was complete at now (milliseconds), and
- * decide.  The machine is changed; policy and sample are only read, and the
- * policy may be another one than in the step before.  All of *decision is
- * written, and it cannot fail.  now must not run backwards.
+ * decide.  The machine is changed; policy, orders and sample are only read,
+ * and policy and orders may be others than in the step before.  All of
+ * *decision is written, and it cannot fail.  now must not run backwards.
  *
  * A step that reads STATE_NONE, for not enough is known, makes no transition,
  * and what waits goes on waiting.
  */
 void
 machine_step(struct machine *machine, const struct policy *policy,
-    const struct sample *sample, int64_t now, struct decision *decision)
+    const struct orders *orders, const struct sample *sample, int64_t now,
+    struct decision *decision)
 {
 	int side;
 
@@ -477,7 +534,27 @@ machine_step(struct machine *machine, const struct policy *policy,
 	candidate_step(machine, decision->read);
 	return_step(machine, decision->read, now);
 	transition_step(machine, policy, now, decision);
-	takeover_step(machine, policy, sample, now, decision);
+	brake_step(machine, policy, orders, now, decision);
+	decision_order(policy, orders, decision);
+	takeover_step(machine, policy, orders, sample, now, decision);
 	secondary_step(machine, policy, sample, now, decision);
 	interval_step(machine, policy, sample, now, decision);
+}
+
+/*
+ * What is to be done now, and may it begin?  Of what is not known nothing is
+ * done, unless the administrator has taken over.  Part of machine_step(), and
+ * to be called again when the orders change between two steps.
+ */
+void
+decision_order(const struct policy *policy, const struct orders *orders,
+    struct decision *decision)
+{
+	decision->overridden = orders->force != STATE_NONE;
+	decision->acting = decision->overridden ? orders->force :
+						  decision->current;
+	decision->may_act = decision->overridden ||
+	    (decision->read != STATE_NONE && decision->current != STATE_NONE &&
+		!orders->hold);
+	decision->actions = policy->table[decision->acting];
 }

@@ -46,6 +46,14 @@ struct policy {
 	struct actions table[STATE_MAX + 1];
 };
 
+/* What the administrator has ordered; it outranks what is computed, which
+ * goes on all the same.  passive outranks force, and force outranks hold. */
+struct orders {
+	bool passive; /* nothing is written, whatever is planned */
+	bool hold;    /* no new step begins */
+	int force;    /* act as this state; STATE_NONE: as computed */
+};
+
 /* One cycle's raw observations. */
 struct sample {
 	enum verdict services[SIDES];
@@ -86,6 +94,9 @@ struct machine {
 	bool stuck;		 /* hand-over (a): gave up waiting */
 	int64_t secondary_since; /* hand-over (b): remote announces it */
 	bool secondary_running;
+	bool braked;		      /* until machine_ack() */
+	uint32_t nmoves;	      /* transitions that count, oldest first */
+	int64_t moves[BRAKE_MAX + 1]; /* when */
 };
 
 /* What keeps a candidate from becoming the current state, in this order. */
@@ -94,6 +105,7 @@ enum pending {
 	PENDING_VERIFY,
 	PENDING_DWELL,
 	PENDING_RETURN,
+	PENDING_BRAKE,
 };
 
 struct decision {
@@ -104,11 +116,19 @@ struct decision {
 	enum verdict local;
 	enum verdict remote;
 	enum verdict remote_bgp;
-	struct actions actions; /* of the current state */
-	int candidate;		/* 0: none */
+	/*
+	 * What is to be done: the actions of the state acted as, which is the
+	 * current one or a forced one; a step may begin only if may_act.
+	 */
+	int acting;
+	struct actions actions;
+	bool may_act;
+	bool overridden;    /* by force: the hand-over rules do not apply */
+	bool brake_latched; /* true once, when this step's transition did it */
+	int candidate;	    /* 0: none */
 	enum pending pending;
 	uint32_t verify_left; /* cycles still to be read */
-	int64_t pending_left; /* of dwell or return-after */
+	int64_t pending_left; /* of dwell or return-after; -1: no end known */
 	/*
 	 * Hand-over.  wait_takeover: state 2 is not acted on yet.
 	 * keep_secondary: a withdrawal of the secondary prefix must wait.
@@ -129,11 +149,16 @@ extern const struct actions state_table[STATE_MAX + 1];
 void policy_default(struct policy *);
 void machine_init(struct machine *);
 void machine_restore(struct machine *, int current, int64_t entered);
+void machine_move(struct machine *, int64_t);
+void machine_ack(struct machine *);
 int state_read(const struct policy *, enum verdict local, enum verdict remote,
     enum verdict remote_bgp);
 bool actions_equal(const struct actions *, const struct actions *);
 void machine_step(struct machine *, const struct policy *,
-    const struct sample *, int64_t now, struct decision *);
+    const struct orders *, const struct sample *, int64_t now,
+    struct decision *);
+void decision_order(const struct policy *, const struct orders *,
+    struct decision *);
 const char *pending_name(enum pending);
 
 #endif /* MTGCPD_STATE_H */

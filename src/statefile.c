@@ -18,19 +18,14 @@
 #include "mtgcpd.h"
 
 /*
- * What outlives a restart: the current state of every failover and since when,
- * and which services and routers once had something to report.  Not the
- * windows: after a start nothing is done before fresh samples allow it.
- *
- * The file is one JSON object with a format number and a checksum over the
- * rest, written by rename after fsync, at most once a second.
+ * The state file: what outlives a restart, of all failovers (remember.c) and
+ * of the last transitions.  It is one JSON object with a format number and a
+ * checksum over the rest, written by rename after fsync.
  */
 
-#define STATE_FORMAT	1
+#define STATE_FORMAT	2
 #define STATE_BYTES_MAX (64 * 1024 * 1024)
 #define SAVE_EVERY	1000 /* milliseconds */
-
-static const char *const side_names[SIDES] = { "local", "remote" };
 
 static struct {
 	const char *path;
@@ -76,64 +71,79 @@ statefile_checksum(const json_t *root, char hex[SHA256_DIGEST_STRING_LENGTH])
 	return (0);
 }
 
-static json_t *
-save_memory(const struct region_memory *memory, int64_t shift)
-{
-	const struct service_memory *service;
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < memory->count; i++) {
-		service = &memory->service[i];
-		json_array_append_new(list,
-		    json_pack("{s:s, s:o}", "name", service->name,
-			"empty_since",
-			service->empty ?
-			    json_integer(service->empty_since + shift) :
-			    json_null()));
-	}
-	return (list);
-}
-
-/* One failover; shift: what makes an instant of ours one of the wall clock. */
-static json_t *
-save_failover(const struct failover *failover, int64_t shift)
+/* The text of one failover, made anew only if it has changed. */
+static const char *
+save_failover(struct failover *failover, int64_t shift)
 {
 	json_t *object;
-	int side;
 
-	object = json_pack("{s:s, s:i, s:I}", "name", failover->conf->name,
-	    "state", failover->machine.current, "since",
-	    (json_int_t)(failover->machine.entered + shift));
-	for (side = LOCAL; side < SIDES; side++)
-		json_object_set_new(object, side_names[side],
-		    json_pack("{s:b, s:o}", "had_peers",
-			failover->had_peers[side], "services",
-			save_memory(&failover->memory[side], shift)));
-	return (object);
+	if (failover->remembered != NULL)
+		return (failover->remembered);
+	object = failover_remember(failover, shift);
+	if (object != NULL)
+		failover->remembered = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return (failover->remembered);
 }
 
-static json_t *
-save_root(void)
+/* The whole text but its last brace, as jansson would write it: whoever reads
+ * it makes the checksum of that. */
+static int
+save_body(FILE *text)
 {
-	char hex[SHA256_DIGEST_STRING_LENGTH];
 	struct failover *failover;
-	json_t *root, *list = json_array();
+	const char *one;
+	char *transitions;
+	json_t *list;
 	int64_t shift = wall_ms() - mono_ms();
 	size_t i, count;
 
+	fprintf(text, "{\"format\":%d,\"failovers\":[", STATE_FORMAT);
 	count = engine_failovers(&failover);
-	for (i = 0; i < count; i++)
-		json_array_append_new(list, save_failover(&failover[i], shift));
-	root = json_pack("{s:i, s:o}", "format", STATE_FORMAT, "failovers",
-	    list);
-	if (root == NULL || statefile_checksum(root, hex) == -1) {
-		json_decref(root);
+	for (i = 0; i < count; i++) {
+		one = save_failover(&failover[i], shift);
+		if (one == NULL)
+			return (-1);
+		fprintf(text, "%s%s", i == 0 ? "" : ",", one);
+	}
+	list = history_remember();
+	transitions = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	if (transitions == NULL)
+		return (-1);
+	fprintf(text, "],\"history\":%s", transitions);
+	free(transitions);
+	return (0);
+}
+
+/* The contents of the file, NUL-terminated, which the caller frees; NULL with
+ * errno set if memory is short. */
+static char *
+save_text(size_t *len)
+{
+	char hex[SHA256_DIGEST_STRING_LENGTH];
+	char *text = NULL;
+	SHA2_CTX sha;
+	FILE *stream;
+	int r;
+
+	stream = open_memstream(&text, len);
+	if (stream == NULL)
+		return (NULL);
+	r = save_body(stream);
+	if (r == 0 && fflush(stream) == 0) {
+		SHA256Init(&sha);
+		SHA256Update(&sha, (const uint8_t *)text, *len);
+		SHA256Update(&sha, (const uint8_t *)"}", 1);
+		SHA256End(&sha, hex);
+		fprintf(stream, ",\"checksum\":\"%s\"}", hex);
+	}
+	if (fclose(stream) == EOF || r == -1) {
+		free(text);
 		errno = ENOMEM;
 		return (NULL);
 	}
-	json_object_set_new(root, "checksum", json_string(hex));
-	return (root);
+	return (text);
 }
 
 /* fsync(2) of the directory makes the rename durable. */
@@ -153,20 +163,35 @@ sync_directory(const char *path)
 }
 
 static int
-save_file(const json_t *root)
+write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	for (; len > 0; text += n, len -= (size_t)n) {
+		n = write(fd, text, len);
+		if (n == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+save_file(const char *text, size_t len)
 {
 	char name[PATH_MAX];
-	int fd, r;
+	int error, fd, r;
 
 	snprintf(name, sizeof(name), "%s.new", statefile.path);
 	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 	    0600);
 	if (fd == -1)
 		return (-1);
-	r = json_dumpfd(root, fd, JSON_COMPACT);
+	r = write_all(fd, text, len);
 	if (r == 0)
 		r = fsync(fd);
+	error = errno;
 	close(fd);
+	errno = error;
 	if (r == 0)
 		r = rename(name, statefile.path);
 	if (r == 0)
@@ -181,15 +206,16 @@ save_file(const json_t *root)
 int
 statefile_save(void)
 {
-	json_t *root;
+	size_t len;
+	char *text;
 	int r = -1;
 
 	if (!statefile.dirty || statefile.path == NULL)
 		return (0);
-	root = save_root();
-	if (root != NULL)
-		r = save_file(root);
-	json_decref(root);
+	text = save_text(&len);
+	if (text != NULL)
+		r = save_file(text, len);
+	free(text);
 	if (r == 0) {
 		if (statefile.failing)
 			log_info("%s: written again", statefile.path);
@@ -203,13 +229,20 @@ statefile_save(void)
 	return (-1);
 }
 
-/* Something changed that should outlive us; it is written within a second. */
+/* Something changed that should outlive us, of that failover or, if it is
+ * NULL, of none; it is written within a second. */
 void
-statefile_dirty(void)
+statefile_dirty(struct failover *failover)
 {
 	static const struct timeval soon = { SAVE_EVERY / 1000, 0 };
 
+	if (failover != NULL) {
+		free(failover->remembered);
+		failover->remembered = NULL;
+	}
 	statefile.dirty = true;
+	if (statefile.timer == NULL)
+		return;
 	if (!evtimer_pending(statefile.timer, NULL))
 		evtimer_add(statefile.timer, &soon);
 }
@@ -218,7 +251,7 @@ static void
 save_later(evutil_socket_t fd __unused, short what __unused, void *arg __unused)
 {
 	if (statefile_save() == -1)
-		statefile_dirty();
+		statefile_dirty(NULL);
 }
 
 /* Keep the state in path, which must outlive us. */
@@ -232,46 +265,17 @@ statefile_init(struct event_base *base, const char *path)
 }
 
 static void
-load_side(struct failover *failover, int side, json_t *object, int64_t shift)
-{
-	json_t *service, *since;
-	size_t i;
-
-	failover->had_peers[side] = json_is_true(
-	    json_object_get(object, "had_peers"));
-	json_array_foreach(json_object_get(object, "services"), i, service) {
-		since = json_object_get(service, "empty_since");
-		if (region_remember(&failover->memory[side],
-			json_string_value(json_object_get(service, "name")),
-			json_integer_value(since) - shift,
-			json_is_integer(since)) == -1)
-			fatal("state file");
-	}
-}
-
-static void
-load_failover(struct failover *failovers, size_t count, json_t *object)
+load_failover(struct failover *failovers, size_t count, const json_t *object)
 {
 	const char *name = json_string_value(json_object_get(object, "name"));
-	int64_t shift = wall_ms() - mono_ms();
-	int64_t entered, now = mono_ms();
 	struct failover *failover;
-	int state, side;
 
 	for (failover = failovers; failover < failovers + count; failover++)
 		if (name != NULL && strcmp(failover->conf->name, name) == 0)
 			break;
-	if (failover == failovers + count)
-		return; /* no longer configured */
-	state = (int)json_integer_value(json_object_get(object, "state"));
-	entered = json_integer_value(json_object_get(object, "since")) - shift;
-	if (entered > now)
-		entered = now; /* the wall clock was set back meanwhile */
-	if (state >= 1 && state <= STATE_MAX)
-		machine_restore(&failover->machine, state, entered);
-	for (side = LOCAL; side < SIDES; side++)
-		load_side(failover, side,
-		    json_object_get(object, side_names[side]), shift);
+	if (failover < failovers + count) /* else no longer configured */
+		failover_recall(failover, object, wall_ms() - mono_ms(),
+		    mono_ms());
 }
 
 /* NULL if the file is whole and of our format, else what is wrong with it. */
@@ -335,10 +339,12 @@ statefile_load(const char *path, struct failover *failovers, size_t count)
 	why = load_check(root);
 	if (why != NULL)
 		load_aside(path, why);
-	else
+	else {
 		json_array_foreach(json_object_get(root, "failovers"), i,
 		    object)
 			load_failover(failovers, count, object);
+		history_recall(json_object_get(root, "history"));
+	}
 	json_decref(root);
 	return (0);
 }

@@ -17,6 +17,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND	     1000
 
+static const struct orders automatic;
+
 /* H healthy, U up, + announced; S sick, D down, - not announced; ? unknown. */
 static enum verdict
 from_letter(char letter)
@@ -95,7 +97,7 @@ next_cycle(const char **schedule, struct machine *machine,
 	*schedule = word;
 
 	before = *machine;
-	machine_step(machine, policy, &sample, now, decision);
+	machine_step(machine, policy, &automatic, &sample, now, decision);
 	assert_int_equal(decision->read, read);
 	assert_int_equal(decision->old, before.current);
 	assert_int_equal(decision->current, machine->current);
@@ -286,7 +288,8 @@ run_check(const char *name, const struct policy *policy, bool bgp,
 		else
 			sample.services[side] = from_letter(*at);
 		next = at[1] == ' ' ? at + 2 : at + 1;
-		machine_step(&machine, policy, &sample, now, &decision);
+		machine_step(&machine, policy, &automatic, &sample, now,
+		    &decision);
 		verdict = bgp ? machine.bgp[side].verdict :
 				machine.services[side].verdict;
 		if (verdict == V_UNKNOWN)
@@ -393,7 +396,8 @@ window_reload(void **state)
 	sample_clear(&sample);
 	for (i = 0; i < 3 * WINDOW_MAX; i++) {
 		sample.services[LOCAL] = i == WINDOW_MAX ? V_NO : V_YES;
-		machine_step(&machine, &policy, &sample, i * SECOND, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, i * SECOND,
+		    &decision);
 		assert_int_equal(machine.services[LOCAL].verdict,
 		    i < WINDOW_MAX - 1	    ? V_UNKNOWN :
 			i == WINDOW_MAX - 1 ? V_YES :
@@ -403,10 +407,12 @@ window_reload(void **state)
 	sample.services[LOCAL] = V_NO;
 	policy.window = 3;
 	policy.up = policy.down = 2;
-	machine_step(&machine, &policy, &sample, i++ * SECOND, &decision);
+	machine_step(&machine, &policy, &automatic, &sample, i++ * SECOND,
+	    &decision);
 	assert_int_equal(machine.services[LOCAL].count, 3);
 	assert_int_equal(machine.services[LOCAL].verdict, V_YES);
-	machine_step(&machine, &policy, &sample, i++ * SECOND, &decision);
+	machine_step(&machine, &policy, &automatic, &sample, i++ * SECOND,
+	    &decision);
 	assert_int_equal(machine.services[LOCAL].verdict, V_NO);
 	/* What was cut off does not come back with a longer one. */
 	policy.window = 64;
@@ -414,10 +420,12 @@ window_reload(void **state)
 	policy.down = 61;
 	sample.services[LOCAL] = V_YES;
 	for (; machine.services[LOCAL].count < 5; i++) {
-		machine_step(&machine, &policy, &sample, i * SECOND, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, i * SECOND,
+		    &decision);
 		assert_int_equal(machine.services[LOCAL].verdict, V_NO);
 	}
-	machine_step(&machine, &policy, &sample, i * SECOND, &decision);
+	machine_step(&machine, &policy, &automatic, &sample, i * SECOND,
+	    &decision);
 	assert_int_equal(machine.services[LOCAL].verdict, V_YES);
 }
 
@@ -495,7 +503,8 @@ verdicts(void **state)
 		sample.services[LOCAL] = from_letter(table[i / 2][0]);
 		sample.bgp[LOCAL] = from_letter(table[i / 2][1]);
 		machine_init(&machine);
-		machine_step(&machine, &policy, &sample, 0, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, 0,
+		    &decision);
 		assert_int_equal(decision.local,
 		    from_letter(table[i / 2][with ? 2 : 3]));
 		assert_int_equal(decision.remote, V_UNKNOWN);
@@ -506,7 +515,8 @@ verdicts(void **state)
 		sample.services[REMOTE] = from_letter(table[i / 2][0]);
 		sample.bgp[REMOTE] = from_letter(table[i / 2][1]);
 		machine_init(&machine);
-		machine_step(&machine, &policy, &sample, 0, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, 0,
+		    &decision);
 		assert_int_equal(decision.local, V_UNKNOWN);
 		assert_int_equal(decision.remote, from_letter(table[i / 2][0]));
 		assert_int_equal(decision.remote_bgp,
@@ -778,7 +788,7 @@ fast_reasons(void **state)
 			sample.services[REMOTE] = from_letter(letters[1]);
 			sample.bgp[LOCAL] = from_letter(letters[2]);
 			sample.bgp[REMOTE] = from_letter(letters[3]);
-			machine_step(&machine, &policy, &sample,
+			machine_step(&machine, &policy, &automatic, &sample,
 			    (int64_t)step * SECOND, &decision);
 			/* Before the first verdicts, and then no more. */
 			expected = step < 3;
@@ -808,16 +818,17 @@ fast_first(void **state)
 	policy.local_bgp = false;
 	sample_clear(&sample);
 	machine_init(&machine);
-	machine_step(&machine, &policy, &sample, 0, &decision);
+	machine_step(&machine, &policy, &automatic, &sample, 0, &decision);
 	assert_false(decision.fast);
 	sample.bgp[LOCAL] = V_YES;
-	machine_step(&machine, &policy, &sample, SECOND, &decision);
+	machine_step(&machine, &policy, &automatic, &sample, SECOND, &decision);
 	assert_false(decision.fast);
 	for (i = 0; i < SIDES; i++) {
 		sample_clear(&sample);
 		sample.services[i] = V_YES;
 		machine_init(&machine);
-		machine_step(&machine, &policy, &sample, 0, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, 0,
+		    &decision);
 		assert_true(decision.fast);
 	}
 }
@@ -1246,7 +1257,8 @@ check_settles(struct machine *machine, const struct policy *policy, int64_t now)
 	sample_of(&sample, target);
 	sample.bgp[LOCAL] = V_YES;
 	do {
-		machine_step(machine, policy, &sample, now, &decision);
+		machine_step(machine, policy, &automatic, &sample, now,
+		    &decision);
 		now += decision.interval;
 	} while (now <= end);
 	if (decision.current != target)
@@ -1278,7 +1290,8 @@ random_episode(struct episode *episode, int64_t now)
 			    machine.entered);
 		}
 		random_sample(&sample);
-		machine_step(&machine, &policy, &sample, now, &decision);
+		machine_step(&machine, &policy, &automatic, &sample, now,
+		    &decision);
 		past = &episode->past[episode->count++];
 		past->now = now;
 		past->services = sample.services[LOCAL];
@@ -1339,8 +1352,8 @@ random_windows(void **state)
 			if (one_in(policy.up + 1))
 				sample.services[REMOTE] = (enum verdict)(
 				    (int)pick(3) - 1);
-			machine_step(&machine, &policy, &sample, step,
-			    &decision);
+			machine_step(&machine, &policy, &automatic, &sample,
+			    step, &decision);
 			if (sample.services[REMOTE] != V_UNKNOWN) {
 				known[count++] = sample.services[REMOTE];
 				window = count < policy.window ? count :
