@@ -25,6 +25,7 @@ struct channel *parent_channel;
 
 static struct imsgbuf *setup_buf; /* until the channel is made of it */
 static enum role own_role;
+static channel_handler own_handler;
 
 /* A line of the log, which the parent will write. */
 static void
@@ -143,6 +144,20 @@ setup_receive(struct child_setup *setup)
 	}
 }
 
+/* A message of the parent: one that is the same for all, or the program's. */
+static void
+child_dispatch(const struct imsg *imsg, void *arg)
+{
+	struct msg_level msg;
+
+	if (imsg->hdr.type != IMSG_LOG_LEVEL) {
+		own_handler(imsg, arg);
+		return;
+	}
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	log_setlevel(msg.level);
+}
+
 /* The parent has closed its end, or is not what it should be. */
 static void
 parent_lost(const char *why, void *arg __unused)
@@ -211,6 +226,7 @@ child_main(const struct child_program *program, int argc, char *argv[])
 	setproctitle_init(argc, argv, environ);
 	setproctitle("%s", role_name(program->role));
 	own_role = program->role;
+	own_handler = program->handler;
 	setup_buf = imsgbuf_new(IMSG_FD);
 	if (setup_buf == NULL)
 		return (1);
@@ -227,7 +243,7 @@ child_main(const struct child_program *program, int argc, char *argv[])
 	free(setup.ca);
 	setup.ca = NULL;
 	parent_channel = channel_new(base, setup_buf, own_role, ROLE_PARENT,
-	    program->handler, parent_lost, NULL);
+	    child_dispatch, parent_lost, NULL);
 	if (parent_channel == NULL)
 		fatal("channel");
 	drop(program, &setup);

@@ -70,6 +70,7 @@ static const struct route routes[] = {
 	EMPTY(IMSG_SETUP_END, PARENT, CHILDREN),
 	STRUCT(IMSG_READY, CHILDREN, PARENT, msg_ready),
 	STRUCT(IMSG_LOG, CHILDREN, PARENT, msg_log),
+	STRUCT(IMSG_LOG_LEVEL, PARENT, CHILDREN, msg_level),
 
 	STRUCT(IMSG_NAMESERVER, PARENT, RESOLVER, msg_nameserver),
 	STRUCT(IMSG_RESOLVE, PARENT, RESOLVER, msg_resolve),
@@ -153,6 +154,7 @@ static const struct field fields[] = {
 	RANGE(IMSG_LOG, msg_log, level, LOG_ERR, LOG_DEBUG),
 	TEXT(IMSG_LOG, msg_log, corr),
 	TEXT(IMSG_LOG, msg_log, text),
+	RANGE(IMSG_LOG_LEVEL, msg_level, level, LOG_ERR, LOG_DEBUG),
 
 	TEXT(IMSG_NAMESERVER, msg_nameserver, address),
 	RANGE(IMSG_NAMESERVER, msg_nameserver, port, 0, 65535),

@@ -85,6 +85,7 @@ enum imsg_type {
 	IMSG_SETUP_END, /* parent -> any: nothing */
 	IMSG_READY,	/* any -> parent: struct msg_ready */
 	IMSG_LOG,	/* any -> parent: struct msg_log */
+	IMSG_LOG_LEVEL, /* parent -> any: struct msg_level */
 
 	/* Names.  id: the parent's number of the lookup. */
 	IMSG_NAMESERVER, /* parent -> resolver: struct msg_nameserver */
@@ -176,6 +177,11 @@ struct msg_log {
 	char text[LOGTEXT_LEN];
 };
 
+struct msg_level {
+	int32_t level; /* syslog(3) priority, up to which lines are sent */
+};
+
+/* One more name server; an empty address begins a new list. */
 struct msg_nameserver {
 	char address[ADDRESS_LEN];
 	uint32_t port;

@@ -166,6 +166,13 @@ children_init(struct event_base *base, const struct conf *conf,
 	return (0);
 }
 
+/* Another configuration, which must outlive the children, is in use now. */
+void
+children_conf(const struct conf *conf)
+{
+	children.conf = conf;
+}
+
 /* In the new process: nothing of the parent's but the channel. */
 static __dead void
 child_exec(int program, int channel, enum role role)

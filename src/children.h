@@ -19,6 +19,7 @@ struct channel *child_start(enum role, const uint16_t *ports, size_t nports,
     channel_handler);
 struct channel *child_channel(enum role);
 void child_close(enum role);
+void children_conf(const struct conf *);
 int children_reap(void);
 void children_versions(void);
 void parent_confine(void);

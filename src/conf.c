@@ -17,8 +17,9 @@
 
 #include "conf.h"
 
-#define USER_LEN  32 /* what useradd(8) takes */
-#define LABEL_LEN 63 /* RFC 1035 */
+#define USER_LEN  32   /* what useradd(8) takes */
+#define TELL_LEN  8192 /* of a message, without its place */
+#define LABEL_LEN 63   /* RFC 1035 */
 
 /* One prefix of one failover, to be compared with those of others. */
 struct claim {
@@ -283,22 +284,34 @@ conf_failover(const struct conf *conf, const char *name)
 	return (NULL);
 }
 
+static void
+tell_stderr(const char *line)
+{
+	fprintf(stderr, "%s\n", line);
+}
+
+void (*conf_tell)(const char *) = tell_stderr;
+
 /*
  * The one way in which errors of the configuration are told: a line of their
- * own on standard error, with the place that conf->here says.
+ * own, with the place that conf->here says.
  */
 void
 conf_error(struct conf *conf, const char *fmt, ...)
 {
+	char line[PATH_MAX + TELL_LEN], text[TELL_LEN];
 	va_list ap;
 
 	conf->errors++;
-	if (conf->here.file != NULL)
-		fprintf(stderr, "%s:%d: ", conf->here.file, conf->here.line);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (conf->here.file == NULL)
+		snprintf(line, sizeof(line), "%s", text);
+	else
+		snprintf(line, sizeof(line), "%s:%d: %s", conf->here.file,
+		    conf->here.line, text);
+	conf_tell(line);
 }
 
 static const char *const statement_names[ST_MAX] = {

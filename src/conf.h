@@ -244,6 +244,8 @@ void conf_free(struct conf *);
 struct failover_conf *conf_failover(const struct conf *, const char *name);
 void conf_error(struct conf *, const char *, ...)
     __attribute__((__format__(__printf__, 2, 3)));
+/* Where a line about the configuration goes: at first standard error. */
+extern void (*conf_tell)(const char *);
 bool conf_once(struct conf *, struct failover_conf *, int statement);
 uint32_t *conf_timeout(struct timeouts *, enum timeout);
 void *conf_alloc(size_t count, size_t size);

@@ -19,7 +19,10 @@ static struct {
 	size_t count;
 	struct channel *prober;
 	struct channel *actuator;
+	struct event_base *base;
 	struct event *commit;
+	bool finishing; /* no new plans */
+	bool paused;	/* no cycles either */
 	bool stopping;
 } engine;
 
@@ -35,6 +38,28 @@ engine_failovers(struct failover **failovers)
 	return (engine.count);
 }
 
+static int
+engine_add(struct failover *failover, const struct failover_conf *conf)
+{
+	failover->conf = conf;
+	machine_init(&failover->machine);
+	failover->decision.interval = conf->policy.interval;
+	failover->tick = evtimer_new(engine.base, engine_tick, failover);
+	failover->deadline = evtimer_new(engine.base, engine_late, failover);
+	return (failover->tick == NULL || failover->deadline == NULL ? -1 : 0);
+}
+
+static void
+engine_drop(struct failover *failover)
+{
+	cycle_clear(failover);
+	region_forget(&failover->memory[LOCAL]);
+	region_forget(&failover->memory[REMOTE]);
+	free(failover->remembered);
+	event_free(failover->tick);
+	event_free(failover->deadline);
+}
+
 /*
  * Make the failovers of the configuration, which must outlive the engine, with
  * nothing known.  Returns -1 if memory is short.
@@ -43,23 +68,135 @@ int
 engine_init(struct event_base *base, const struct conf *conf)
 {
 	const struct failover_conf *fc;
-	struct failover *failover;
 
+	engine.base = base;
 	engine.failover = calloc(conf->nfailovers, sizeof(*engine.failover));
 	engine.commit = event_new(base, -1, 0, engine_commit, NULL);
 	if (engine.failover == NULL || engine.commit == NULL)
 		return (-1);
-	TAILQ_FOREACH(fc, &conf->failovers, entry) {
-		failover = &engine.failover[engine.count++];
-		failover->conf = fc;
-		machine_init(&failover->machine);
-		failover->decision.interval = fc->policy.interval;
-		failover->tick = evtimer_new(base, engine_tick, failover);
-		failover->deadline = evtimer_new(base, engine_late, failover);
-		if (failover->tick == NULL || failover->deadline == NULL)
+	TAILQ_FOREACH(fc, &conf->failovers, entry)
+		if (engine_add(&engine.failover[engine.count++], fc) == -1)
 			return (-1);
-	}
 	return (0);
+}
+
+/* Is it the same that both look after, and not merely of the same name? */
+static bool
+engine_same_place(const struct failover_conf *a, const struct failover_conf *b)
+{
+	int side;
+
+	for (side = LOCAL; side < SIDES; side++)
+		if (strcmp(a->region[side], b->region[side]) != 0 ||
+		    strcmp(a->router[side], b->router[side]) != 0 ||
+		    strcmp(a->router_region[side], b->router_region[side]) != 0)
+			return (false);
+	return (strcmp(a->project, b->project) == 0 &&
+	    strcmp(a->router_project, b->router_project) == 0);
+}
+
+/*
+ * Move all that is remembered from a failover to the one of that name in the
+ * new configuration.  What was seen of other regions or routers is worth
+ * nothing there; and whatever was decided waits for the next cycle.
+ */
+static void
+engine_inherit(struct failover *failover, struct failover *old)
+{
+	const struct failover_conf *conf = failover->conf;
+	struct event *tick = failover->tick, *deadline = failover->deadline;
+	int side;
+
+	*failover = *old;
+	memset(old->memory, 0, sizeof(old->memory));
+	memset(old->side, 0, sizeof(old->side));
+	old->remembered = NULL;
+	failover->conf = conf;
+	failover->tick = tick;
+	failover->deadline = deadline;
+	cycle_clear(failover);
+	failover->running = failover->unsaved = false;
+	memset(&failover->plan, 0, sizeof(failover->plan));
+	failover->gate_told = failover->custom_told = false;
+	if (!engine_same_place(conf, old->conf)) {
+		machine_restore(&failover->machine, old->machine.current,
+		    old->machine.entered);
+		memset(failover->had_peers, 0, sizeof(failover->had_peers));
+		memset(failover->breaker, 0, sizeof(failover->breaker));
+		memset(failover->drift, 0, sizeof(failover->drift));
+		for (side = LOCAL; side < SIDES; side++)
+			region_forget(&failover->memory[side]);
+	}
+	failover->decision.read = STATE_NONE;
+	failover->decision.interval = conf->policy.interval;
+	operator_orders(failover);
+	decision_order(&conf->policy, &failover->orders, &failover->decision);
+}
+
+static struct failover *
+engine_named(struct failover *failover, size_t count, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strcmp(failover[i].conf->name, name) == 0)
+			return (&failover[i]);
+	return (NULL);
+}
+
+/*
+ * Go on with the failovers of another configuration, which must outlive the
+ * engine; the one before is still needed here.  Failovers of the same name
+ * keep their memory.  Returns -1, with everything as it was, if memory is
+ * short.
+ */
+int
+engine_reload(const struct conf *conf)
+{
+	const struct failover_conf *fc;
+	struct failover *list, *old;
+	size_t before = engine.count;
+	size_t i = 0;
+
+	list = calloc(conf->nfailovers, sizeof(*list));
+	if (list == NULL)
+		return (-1);
+	TAILQ_FOREACH(fc, &conf->failovers, entry)
+		if (engine_add(&list[i++], fc) == -1)
+			fatalx("engine_reload");
+	for (i = 0; i < conf->nfailovers; i++) {
+		old = engine_named(engine.failover, before, list[i].conf->name);
+		if (old != NULL)
+			engine_inherit(&list[i], old);
+		statefile_dirty(&list[i]);
+	}
+	for (i = 0; i < before; i++)
+		engine_drop(&engine.failover[i]);
+	free(engine.failover);
+	engine.failover = list;
+	engine.count = conf->nfailovers;
+	return (0);
+}
+
+/* Begin no further plan; those that run go on, and cycles too. */
+void
+engine_finish(void)
+{
+	engine.finishing = true;
+}
+
+/* Begin no further cycle, and take no notice of what the prober still says. */
+void
+engine_pause(void)
+{
+	size_t i;
+
+	engine.paused = true;
+	for (i = 0; i < engine.count; i++) {
+		evtimer_del(engine.failover[i].tick);
+		evtimer_del(engine.failover[i].deadline);
+		engine.failover[i].running = false;
+	}
 }
 
 static void engine_unsaved(struct failover *);
@@ -77,7 +214,7 @@ engine_after(struct event *timer, int64_t ms)
 		fatalx("evtimer_add");
 }
 
-/* Begin to turn: the first cycles are spread over the interval. */
+/* Begin to turn, or go on: the first cycles are spread over the interval. */
 void
 engine_start(struct channel *prober, struct channel *actuator)
 {
@@ -86,6 +223,7 @@ engine_start(struct channel *prober, struct channel *actuator)
 
 	engine.prober = prober;
 	engine.actuator = actuator;
+	engine.finishing = engine.paused = false;
 	for (i = 0; i < engine.count; i++) {
 		failover = &engine.failover[i];
 		engine_after(failover->tick,
@@ -363,7 +501,8 @@ engine_act(struct failover *failover)
 	if (engine.stopping)
 		return;
 	log_setcorr(failover->corr);
-	plan_next(failover, engine.actuator, now);
+	if (!engine.finishing)
+		plan_next(failover, engine.actuator, now);
 	if (failover->reported < failover->cycle && !failover->running)
 		engine_cycle_event(failover, now);
 	log_setcorr("");
@@ -455,7 +594,7 @@ engine_cycle_end(struct failover *failover)
 	log_setcorr("");
 	if (!failover->unsaved)
 		engine_act(failover);
-	if (!engine.stopping)
+	if (!engine.stopping && !engine.paused)
 		engine_after(failover->tick,
 		    failover->started + failover->decision.interval -
 			mono_ms());
@@ -498,8 +637,11 @@ engine_find(const struct imsg *imsg, enum role sender)
 void
 engine_prober(const struct imsg *imsg)
 {
-	struct failover *failover = engine_find(imsg, ROLE_PROBER);
+	struct failover *failover;
 
+	if (engine.paused)
+		return; /* of the configuration before */
+	failover = engine_find(imsg, ROLE_PROBER);
 	log_setcorr(failover->corr);
 	if (cycle_message(failover, imsg))
 		engine_cycle_end(failover);
@@ -537,18 +679,10 @@ engine_stop(void)
 void
 engine_free(void)
 {
-	struct failover *failover;
 	size_t i;
 
-	for (i = 0; i < engine.count; i++) {
-		failover = &engine.failover[i];
-		cycle_clear(failover);
-		region_forget(&failover->memory[LOCAL]);
-		region_forget(&failover->memory[REMOTE]);
-		free(failover->remembered);
-		event_free(failover->tick);
-		event_free(failover->deadline);
-	}
+	for (i = 0; i < engine.count; i++)
+		engine_drop(&engine.failover[i]);
 	if (engine.commit != NULL)
 		event_free(engine.commit);
 	free(engine.failover);

@@ -61,6 +61,23 @@ event_open(const struct conf *conf)
 	return (0);
 }
 
+/* Go on as a new configuration, which must outlive the events, says; a file
+ * that cannot be opened leaves the old one in use. */
+void
+event_reload(const struct conf *conf)
+{
+	bool moved = events.path == NULL || conf->events_file == NULL ||
+	    strcmp(events.path, conf->events_file) != 0;
+
+	events.path = conf->events_file;
+	events.to_stderr = conf->events_stderr;
+	events.debug = conf->log_level >= LOG_DEBUG;
+	if (events.path == NULL)
+		event_close();
+	else if (moved)
+		event_reopen();
+}
+
 /* Open the event file anew, after a log rotation has moved it away. */
 void
 event_reopen(void)

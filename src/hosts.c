@@ -170,20 +170,31 @@ void
 hosts_start(struct channel *resolver, struct channel *prober,
     struct channel *actuator, void (*ready)(void))
 {
-	static const struct timeval wait = { FIRST_WAIT, 0 };
-	struct host *host;
-
 	dns.resolver = resolver;
 	dns.child[ROLE_PROBER] = prober;
 	dns.child[ROLE_ACTUATOR] = actuator;
+	hosts_wait(ready);
+}
+
+/*
+ * Look up, and tell the children, the hosts that have been added; ready as for
+ * hosts_start().
+ */
+void
+hosts_wait(void (*ready)(void))
+{
+	static const struct timeval wait = { FIRST_WAIT, 0 };
+	struct host *host;
+
 	dns.ready = ready;
-	dns.patience = evtimer_new(dns.base, hosts_are_ready, NULL);
+	if (dns.patience == NULL)
+		dns.patience = evtimer_new(dns.base, hosts_are_ready, NULL);
 	if (dns.patience == NULL || evtimer_add(dns.patience, &wait) == -1)
 		fatalx("evtimer_new");
 	TAILQ_FOREACH(host, &dns.hosts, entry) {
 		if (host->known)
 			hosts_tell(host);
-		else
+		else if (!host->answered)
 			hosts_lookup(-1, 0, host);
 	}
 	hosts_check_ready();

@@ -20,21 +20,7 @@
  * they need, passes messages between them, and runs the engine.
  */
 
-#define PORTS_USED 16 /* TCP ports of one child */
-
-static struct {
-	struct event_base *base;
-	struct conf *conf;
-	struct channel *channel[ROLE_MAX];
-	bool ready[ROLE_MAX];
-	struct msg_key key[ROLE_MAX];
-	bool key_loaded[ROLE_MAX];
-	bool network; /* the prober and the actuator have been started */
-	bool running; /* all children are ready */
-	bool stopping;
-	struct event *patience; /* until the actuator has finished */
-	int status;		/* to exit with */
-} mtgcpd;
+struct parent mtgcpd;
 
 static void start_next(void);
 
@@ -45,8 +31,11 @@ usage(void)
 	exit(2);
 }
 
-static void
-lifecycle(const char *operation, enum outcome result, const char *error)
+/* Emit an event of the daemon's own life.  details, or NULL, is taken over, and
+ * what all of these events say is added. */
+void
+lifecycle(const char *operation, enum outcome result, const char *error,
+    json_t *details)
 {
 	struct event_head head = {
 		.type = "daemon_lifecycle",
@@ -57,9 +46,11 @@ lifecycle(const char *operation, enum outcome result, const char *error)
 		.error = error,
 	};
 
-	event_emit(&head,
-	    json_pack("{s:s, s:i}", "version", MTGCPD_VERSION, "pid",
-		(int)getpid()));
+	if (details == NULL)
+		details = json_object();
+	json_object_set_new(details, "version", json_string(MTGCPD_VERSION));
+	json_object_set_new(details, "pid", json_integer(getpid()));
+	event_emit(&head, details);
 }
 
 /* A message that any child may send.  Returns false if it is another one. */
@@ -121,6 +112,8 @@ key_loaded(const struct imsg *imsg)
 	struct msg_key key;
 
 	imsg_get_data(imsg, &key, sizeof(key));
+	if (reload_key(role, &key, NULL))
+		return;
 	if (mtgcpd.key_loaded[role] &&
 	    strcmp(mtgcpd.key[role].token_uri, key.token_uri) != 0)
 		log_warnx("the %s's key has another token_uri now: a restart "
@@ -140,6 +133,8 @@ key_failed(const struct imsg *imsg)
 	struct msg_failure failure;
 
 	imsg_get_data(imsg, &failure, sizeof(failure));
+	if (reload_key(role, NULL, failure.reason))
+		return;
 	log_errorx("%s: %s", mtgcpd.conf->credentials[role], failure.reason);
 	if (!mtgcpd.key_loaded[role])
 		exit(1);
@@ -180,7 +175,7 @@ ask_signer(enum role role, const struct imsg *imsg)
 	struct msg_assert msg;
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	if (msg.refused) {
+	if (msg.refused && !reload_running()) {
 		log_info("the %s's key or token was refused; reading %s again",
 		    role_name(role), mtgcpd.conf->credentials[role]);
 		(void)push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf, role);
@@ -198,6 +193,8 @@ from_prober(const struct imsg *imsg, void *arg __unused)
 		unexpected(ROLE_PROBER, imsg);
 	else if (imsg->hdr.type == IMSG_ASSERT)
 		ask_signer(ROLE_PROBER, imsg);
+	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
+		reload_in_use(ROLE_PROBER);
 	else
 		engine_prober(imsg);
 }
@@ -229,13 +226,15 @@ from_actuator(const struct imsg *imsg, void *arg __unused)
 		ask_signer(ROLE_ACTUATOR, imsg);
 	else if (imsg->hdr.type == IMSG_CF_REFUSED)
 		cf_refused(imsg->hdr.id);
+	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
+		reload_in_use(ROLE_ACTUATOR);
 	else
 		engine_actuator(imsg);
 }
 
-/* The ports that the prober or the actuator connects to. */
-static size_t
-network_ports(enum role role, uint16_t *ports)
+/* Note the ports that the prober or the actuator connects to. */
+static void
+network_ports(enum role role)
 {
 	const char *urls[] = { mtgcpd.key[role].token_uri,
 		mtgcpd.conf->url[API_COMPUTE],
@@ -245,20 +244,18 @@ network_ports(enum role role, uint16_t *ports)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		ports[i] = url_host(urls[i], host, sizeof(host));
+		mtgcpd.ports[role][i] = url_host(urls[i], host, sizeof(host));
 		hosts_add(urls[i], role);
 	}
-	return (n);
+	mtgcpd.nports[role] = n;
 }
 
 static void
 start_network(enum role role, channel_handler handler)
 {
-	uint16_t ports[PORTS_USED];
-	size_t n;
-
-	n = network_ports(role, ports);
-	mtgcpd.channel[role] = child_start(role, ports, n, handler);
+	network_ports(role);
+	mtgcpd.channel[role] = child_start(role, mtgcpd.ports[role],
+	    mtgcpd.nports[role], handler);
 	if (push_ca(mtgcpd.channel[role], mtgcpd.conf) == -1)
 		exit(1);
 	channel_send(mtgcpd.channel[role], IMSG_SETUP_END, 0, NULL, 0);
@@ -275,7 +272,7 @@ start_cycles(void)
 		exit(1);
 	engine_start(mtgcpd.channel[ROLE_PROBER],
 	    mtgcpd.channel[ROLE_ACTUATOR]);
-	lifecycle("startup_complete", RESULT_SUCCESS, NULL);
+	lifecycle("startup_complete", RESULT_SUCCESS, NULL, NULL);
 	log_info("watching %u failovers", mtgcpd.conf->nfailovers);
 }
 
@@ -310,17 +307,17 @@ start_resolver(void)
 {
 	const struct nameserver *server;
 	struct channel *channel;
-	uint16_t ports[PORTS_USED];
 	size_t n = 0;
 
 	TAILQ_FOREACH(server, &mtgcpd.conf->nameservers, entry)
 		if (n < PORTS_USED)
-			ports[n++] = server->port;
-	channel = child_start(ROLE_RESOLVER, ports, n, from_resolver);
+			mtgcpd.ports[ROLE_RESOLVER][n++] = server->port;
+	mtgcpd.nports[ROLE_RESOLVER] = n;
+	channel = child_start(ROLE_RESOLVER, mtgcpd.ports[ROLE_RESOLVER], n,
+	    from_resolver);
 	mtgcpd.channel[ROLE_RESOLVER] = channel;
 	channel_send(channel, IMSG_SETUP_END, 0, NULL, 0);
-	TAILQ_FOREACH(server, &mtgcpd.conf->nameservers, entry)
-		push_nameserver(channel, server);
+	push_nameservers(channel, &mtgcpd.conf->nameservers);
 }
 
 static void
@@ -341,6 +338,7 @@ static void
 child_gone(enum role role, const char *how)
 {
 	static const struct timeval soon = { 0, 50 * 1000 };
+	char error[REASON_LEN];
 
 	if (mtgcpd.stopping) {
 		/* What it said last is still to be read. */
@@ -349,7 +347,9 @@ child_gone(enum role role, const char *how)
 		return;
 	}
 	log_errorx("the %s %s; ending", role_name(role), how);
-	lifecycle("child_lost", RESULT_FAILURE, role_name(role));
+	snprintf(error, sizeof(error), "the %s %s", role_name(role), how);
+	lifecycle("child_lost", RESULT_FAILURE, error,
+	    json_pack("{s:s}", "child", role_name(role)));
 	mtgcpd.status = 1;
 	event_base_loopbreak(mtgcpd.base);
 }
@@ -407,11 +407,10 @@ reopen(evutil_socket_t signo __unused, short what __unused, void *arg __unused)
 }
 
 static void
-no_reload(evutil_socket_t signo __unused, short what __unused,
+on_hangup(evutil_socket_t signo __unused, short what __unused,
     void *arg __unused)
 {
-	log_warnx("the configuration is read at start-up only: restart to "
-		  "change it");
+	reload_begin();
 }
 
 static void
@@ -461,7 +460,7 @@ run(struct conf *conf, bool foreground)
 	mtgcpd.conf = conf;
 	mtgcpd.base = channel_loop();
 	open_files(conf, foreground);
-	lifecycle("startup", RESULT_SUCCESS, NULL);
+	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
 	log_info("version %s", MTGCPD_VERSION);
 	hosts_init(mtgcpd.base);
 	if (children_init(mtgcpd.base, conf, child_gone) == -1)
@@ -469,7 +468,7 @@ run(struct conf *conf, bool foreground)
 	on_signal(SIGTERM, stop);
 	on_signal(SIGINT, stop);
 	on_signal(SIGUSR1, reopen);
-	on_signal(SIGHUP, no_reload);
+	on_signal(SIGHUP, on_hangup);
 	if (TAILQ_EMPTY(&conf->nameservers))
 		hosts_nameservers(&conf->nameservers);
 	start_resolver();
@@ -478,9 +477,9 @@ run(struct conf *conf, bool foreground)
 		fatalx("event_base_dispatch");
 
 	if (mtgcpd.status == 0)
-		lifecycle("shutdown", RESULT_SUCCESS, NULL);
+		lifecycle("shutdown", RESULT_SUCCESS, NULL, NULL);
 	else
-		lifecycle("shutdown", RESULT_FAILURE, "a child was lost");
+		lifecycle("shutdown", RESULT_FAILURE, "a child was lost", NULL);
 	log_info("stopped");
 	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
 		child_close((enum role)role);
@@ -489,6 +488,7 @@ run(struct conf *conf, bool foreground)
 	engine_free();
 	event_close();
 	output_close();
+	conf_free(mtgcpd.conf);
 	return (mtgcpd.status);
 }
 
@@ -567,6 +567,9 @@ main(int argc, char *argv[])
 	conf = conf_parse(options.file);
 	if (conf == NULL)
 		return (errno == EINVAL ? 2 : 1);
+	mtgcpd.file = options.file;
+	mtgcpd.foreground = options.foreground;
+	mtgcpd.verbose = options.verbose;
 	if (options.verbose)
 		conf->log_level = LOG_DEBUG;
 	if (options.print)
@@ -576,7 +579,7 @@ main(int argc, char *argv[])
 	else if (options.check)
 		fprintf(stderr, "configuration OK\n");
 	else
-		status = run(conf, options.foreground);
+		return (run(conf, options.foreground));
 	conf_free(conf);
 	return (status);
 }

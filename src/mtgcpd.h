@@ -110,6 +110,8 @@ struct transition {
 	enum verdict remote_bgp;
 };
 
+#define PORTS_USED 16 /* TCP ports of one child */
+
 #define HISTORY_MAX 200 /* transitions that are remembered, of all failovers */
 
 /* How often Cloudflare is asked for drift, at most; milliseconds. */
@@ -148,6 +150,26 @@ struct failover {
 	struct plan plan;
 };
 
+/* The parent itself. */
+struct parent {
+	struct event_base *base;
+	struct conf *conf;
+	const char *file; /* that the configuration was read from */
+	bool foreground;
+	bool verbose; /* debug messages, whatever the configuration says */
+	struct channel *channel[ROLE_MAX];
+	bool ready[ROLE_MAX];
+	struct msg_key key[ROLE_MAX];
+	bool key_loaded[ROLE_MAX];
+	uint16_t ports[ROLE_MAX][PORTS_USED]; /* that a child may connect to */
+	size_t nports[ROLE_MAX];
+	bool network; /* the prober and the actuator have been started */
+	bool running; /* all children are ready */
+	bool stopping;
+	struct event *patience; /* until the actuator has finished */
+	int status;		/* to exit with */
+};
+
 /* breakers.c */
 uint32_t breakers_parts(struct failover *, int64_t now);
 void breakers_cycle(struct failover *, int64_t now);
@@ -174,12 +196,16 @@ void engine_start(struct channel *prober, struct channel *actuator);
 void engine_prober(const struct imsg *);
 void engine_actuator(const struct imsg *);
 void engine_orders(struct failover *);
+void engine_finish(void);
+void engine_pause(void);
+int engine_reload(const struct conf *);
 void engine_stop(void);
 void engine_free(void);
 size_t engine_failovers(struct failover **);
 
 /* event.c */
 int event_open(const struct conf *);
+void event_reload(const struct conf *);
 void event_reopen(void);
 void event_emit(const struct event_head *, json_t *details);
 json_t *event_verdict(enum verdict);
@@ -196,6 +222,7 @@ void hosts_init(struct event_base *);
 void hosts_add(const char *url, enum role);
 void hosts_start(struct channel *resolver, struct channel *prober,
     struct channel *actuator, void (*ready)(void));
+void hosts_wait(void (*ready)(void));
 void hosts_resolved(const struct imsg *);
 void hosts_nameservers(struct nameservers *);
 uint16_t url_host(const char *url, char *host, size_t);
@@ -211,9 +238,15 @@ void operator_orders(struct failover *);
 
 /* output.c */
 int output_open(const struct conf *, bool foreground);
+void output_reload(const struct conf *, bool foreground);
 void output_reopen(void);
 void output_put(int priority, const char *corr, const char *text);
 void output_close(void);
+
+/* mtgcpd.c */
+extern struct parent mtgcpd;
+void lifecycle(const char *operation, enum outcome result, const char *error,
+    json_t *details);
 
 /* plan.c */
 void plan_next(struct failover *, struct channel *actuator, int64_t now);
@@ -225,10 +258,16 @@ uint32_t look_every(const struct failover_conf *);
 /* push.c */
 int push_key(struct channel *signer, const struct conf *, enum role);
 int push_ca(struct channel *, const struct conf *);
-void push_nameserver(struct channel *resolver, const struct nameserver *);
+void push_nameservers(struct channel *resolver, const struct nameservers *);
 void push_prober(struct channel *, const struct conf *, const char *token_uri);
 int push_cf_token(struct channel *actuator, const struct account *);
 int push_actuator(struct channel *, const struct conf *, const char *token_uri);
+
+/* reload.c */
+void reload_begin(void);
+bool reload_running(void);
+bool reload_key(enum role, const struct msg_key *, const char *why);
+void reload_in_use(enum role);
 
 /* remember.c */
 json_t *failover_remember(const struct failover *, int64_t shift);
@@ -241,6 +280,7 @@ int statefile_load(const char *path, struct failover *, size_t);
 void statefile_dirty(struct failover *);
 int statefile_save(void);
 void statefile_init(struct event_base *, const char *path);
+void statefile_path(const char *path);
 void statefile_close(void);
 
 #endif /* MTGCPD_H */

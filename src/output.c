@@ -66,6 +66,28 @@ output_open(const struct conf *conf, bool foreground)
 	return (0);
 }
 
+/* Go on as a new configuration, which must outlive the output, says; a file
+ * that cannot be opened leaves the old one in use. */
+void
+output_reload(const struct conf *conf, bool foreground)
+{
+	bool moved = output.path == NULL || conf->log_file == NULL ||
+	    strcmp(output.path, conf->log_file) != 0;
+
+	if (output.to_syslog && !conf->log_syslog)
+		closelog();
+	else if (!output.to_syslog && conf->log_syslog)
+		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	output.to_syslog = conf->log_syslog;
+	output.to_stderr = foreground || conf->log_stderr;
+	output.path = conf->log_file;
+	if (output.path == NULL && output.fd != -1) {
+		close(output.fd);
+		output.fd = -1;
+	} else if (output.path != NULL && moved)
+		output_reopen();
+}
+
 /* Open the log file anew, after a log rotation has moved the old one away. */
 void
 output_reopen(void)

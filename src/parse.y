@@ -1705,8 +1705,8 @@ include(char *name)
 }
 
 /*
- * Read the configuration.  What is wrong with it is told on standard error,
- * all of it.  Returns the complete configuration, which belongs to the caller
+ * Read the configuration.  What is wrong with it is told by conf_tell(), all
+ * of it.  Returns the complete configuration, which belongs to the caller
  * (conf_free()), or NULL and errno: EINVAL where grammar or meaning are
  * wrong or an included file is missing, anything else where a file cannot be
  * read or is unsafe.
@@ -1726,7 +1726,7 @@ conf_parse(const char *path)
 	lex.token = T_NL;
 	if (file_push(path, why, sizeof(why)) == -1) {
 		error = errno == EINVAL ? EIO : errno;
-		fprintf(stderr, "%s\n", why);
+		conf_tell(why);
 		conf_free(conf);
 		errno = error;
 		return (NULL);

@@ -72,6 +72,23 @@ read_secret(const char *path, size_t *len)
 	return (bytes);
 }
 
+/* Tell the resolver whom to ask, instead of those of before. */
+void
+push_nameservers(struct channel *resolver, const struct nameservers *servers)
+{
+	const struct nameserver *server;
+	struct msg_nameserver msg;
+
+	memset(&msg, 0, sizeof(msg));
+	channel_send(resolver, IMSG_NAMESERVER, 0, &msg, sizeof(msg));
+	TAILQ_FOREACH(server, servers, entry) {
+		memset(&msg, 0, sizeof(msg));
+		strlcpy(msg.address, server->address, sizeof(msg.address));
+		msg.port = server->port;
+		channel_send(resolver, IMSG_NAMESERVER, 0, &msg, sizeof(msg));
+	}
+}
+
 /*
  * Send the key file of the role to the signer.  Returns -1, having said why,
  * if the file cannot be read or is unsafe.
@@ -117,18 +134,6 @@ push_ca(struct channel *child, const struct conf *conf)
 	channel_send_chunks(child, IMSG_CA_CHUNK, IMSG_CA_END, 0, bytes, len);
 	free(bytes);
 	return (0);
-}
-
-/* Tell the resolver of one more name server. */
-void
-push_nameserver(struct channel *resolver, const struct nameserver *server)
-{
-	struct msg_nameserver msg;
-
-	memset(&msg, 0, sizeof(msg));
-	strlcpy(msg.address, server->address, sizeof(msg.address));
-	msg.port = server->port;
-	channel_send(resolver, IMSG_NAMESERVER, 0, &msg, sizeof(msg));
 }
 
 static void

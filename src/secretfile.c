@@ -146,7 +146,7 @@ static int
 check_one(const char *what, const char *path,
     int (*open_file)(const char *, char *, size_t))
 {
-	char why[PATH_MAX + 256];
+	char line[PATH_MAX + 512], why[PATH_MAX + 256];
 	int fd;
 
 	if (path == NULL)
@@ -157,15 +157,17 @@ check_one(const char *what, const char *path,
 		return (0);
 	}
 	if (errno == EACCES) {
-		fprintf(stderr, "warning: %s: %s\n", what, why);
+		snprintf(line, sizeof(line), "warning: %s: %s", what, why);
+		conf_tell(line);
 		return (1);
 	}
-	fprintf(stderr, "%s: %s\n", what, why);
+	snprintf(line, sizeof(line), "%s: %s", what, why);
+	conf_tell(line);
 	return (-1);
 }
 
 /*
- * Look at every file that the configuration names, and tell on standard error
+ * Look at every file that the configuration names, and tell by conf_tell()
  * what is wrong.  Returns 0; 1 where nothing is wrong but what the caller may
  * not read (a warning when only checking, fatal when starting); -1 where a
  * file is missing or unsafe.

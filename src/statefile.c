@@ -254,6 +254,13 @@ save_later(evutil_socket_t fd __unused, short what __unused, void *arg __unused)
 		statefile_dirty(NULL);
 }
 
+/* The same path, in memory that lives on. */
+void
+statefile_path(const char *path)
+{
+	statefile.path = path;
+}
+
 /* Keep the state in path, which must outlive us. */
 void
 statefile_init(struct event_base *base, const char *path)

@@ -231,6 +231,7 @@ conf_commit(void)
 	staged = NULL;
 	plans_forget_steering();
 	token_uri(running->token_uri);
+	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }
 
 static void

@@ -233,6 +233,7 @@ conf_commit(void)
 	running = staged;
 	staged = NULL;
 	token_uri(running->token_uri);
+	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }
 
 /* The failover of this number in the configuration that is coming in. */

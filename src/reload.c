@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "children.h"
+#include "log.h"
+#include "mtgcpd.h"
+
+/*
+ * Reloading: the configuration is parsed anew and checked; the signer takes
+ * the keys and the resolver the name servers; the actuator finishes what it
+ * has begun and takes its part, then the prober; then we do.  Until the
+ * actuator is asked everything can still be refused, and stays as it was.
+ */
+
+enum phase {
+	PHASE_NONE,
+	PHASE_KEYS,	/* the signer looks at the keys */
+	PHASE_HOSTS,	/* new hosts are looked up */
+	PHASE_ACTUATOR, /* finishes, and takes its configuration */
+	PHASE_PROBER,
+};
+
+static struct {
+	enum phase phase;
+	struct conf *conf; /* the new one */
+	struct msg_key key[ROLE_MAX];
+	unsigned int keys;	/* that the signer has still to answer for */
+	unsigned int restoring; /* answers for old keys, still to come */
+} reload;
+
+static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR };
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static void
+tell_log(const char *line)
+{
+	log_errorx("%s", line);
+}
+
+static void
+reload_refuse(const char *why)
+{
+	log_errorx("reload refused, everything stays as it was: %s", why);
+	lifecycle("reload", RESULT_FAILURE, why, NULL);
+	conf_free(reload.conf);
+	memset(&reload, 0, sizeof(reload));
+}
+
+/* The names of the failovers that one has and the other has not. */
+static json_t *
+reload_missing(const struct conf *in, const struct conf *from)
+{
+	const struct failover_conf *fc;
+	json_t *list = json_array();
+
+	TAILQ_FOREACH(fc, &from->failovers, entry)
+		if (conf_failover(in, fc->name) == NULL)
+			json_array_append_new(list, json_string(fc->name));
+	return (list);
+}
+
+/* What cannot change without a restart; NULL: nothing of that has changed. */
+static const char *
+reload_fixed(const struct conf *old, const struct conf *new)
+{
+	static char why[128];
+	int role;
+
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++) {
+		if (strcmp(old->user[role], new->user[role]) == 0)
+			continue;
+		snprintf(why, sizeof(why),
+		    "\"user %s\" cannot change without a restart",
+		    role_name((enum role)role));
+		return (why);
+	}
+	if (strcmp(old->chroot, new->chroot) != 0)
+		return ("\"chroot\" cannot change without a restart");
+	if (strcmp(old->state_file, new->state_file) != 0)
+		return ("\"state file\" cannot change without a restart");
+	return (NULL);
+}
+
+/* May the child connect to that port?  Its confinement has a list of them. */
+static bool
+reload_port(enum role role, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < mtgcpd.nports[role]; i++)
+		if (mtgcpd.ports[role][i] == port)
+			return (true);
+	return (false);
+}
+
+static bool
+reload_url(const char *url, enum role role, char *why, size_t len)
+{
+	char host[HOST_LEN];
+	uint16_t port = url_host(url, host, sizeof(host));
+
+	if (reload_port(role, port))
+		return (true);
+	snprintf(why, len,
+	    "%s: the %s cannot use another port (%u) without a restart", url,
+	    role_name(role), port);
+	return (false);
+}
+
+static bool
+reload_ports(const struct conf *conf, char *why, size_t len)
+{
+	const struct nameserver *server;
+
+	TAILQ_FOREACH(server, &conf->nameservers, entry) {
+		if (reload_port(ROLE_RESOLVER, server->port))
+			continue;
+		snprintf(why, len,
+		    "nameserver %s: the resolver cannot use another port (%u) "
+		    "without a restart",
+		    server->address, server->port);
+		return (false);
+	}
+	return (reload_url(conf->url[API_COMPUTE], ROLE_PROBER, why, len) &&
+	    reload_url(conf->url[API_COMPUTE], ROLE_ACTUATOR, why, len) &&
+	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len));
+}
+
+/* Give the signer the keys that a configuration names. */
+static int
+reload_push_keys(const struct conf *conf)
+{
+	size_t i;
+
+	reload.keys = 0;
+	for (i = 0; i < COUNT(key_roles); i++) {
+		if (push_key(mtgcpd.channel[ROLE_SIGNER], conf, key_roles[i]) ==
+		    -1)
+			return (-1);
+		reload.keys++;
+	}
+	return (0);
+}
+
+/*
+ * Begin to reload.  One that is under way is finished first: another one is
+ * refused meanwhile, with a message.
+ */
+void
+reload_begin(void)
+{
+	char why[REASON_LEN];
+	const char *fixed;
+
+	if (!mtgcpd.running || mtgcpd.stopping) {
+		log_warnx("reload refused: starting or stopping");
+		return;
+	}
+	if (reload.phase != PHASE_NONE || reload.restoring > 0) {
+		log_warnx("reload refused: the last one is still under way");
+		return;
+	}
+	log_info("reading %s again", mtgcpd.file);
+	conf_tell = tell_log;
+	reload.conf = conf_parse(mtgcpd.file);
+	if (reload.conf == NULL) {
+		reload_refuse("the configuration is not valid");
+		return;
+	}
+	if (mtgcpd.verbose)
+		reload.conf->log_level = LOG_DEBUG;
+	if (TAILQ_EMPTY(&reload.conf->nameservers))
+		hosts_nameservers(&reload.conf->nameservers);
+	fixed = reload_fixed(mtgcpd.conf, reload.conf);
+	if (fixed != NULL)
+		reload_refuse(fixed);
+	else if (!reload_ports(reload.conf, why, sizeof(why)))
+		reload_refuse(why);
+	else if (conf_check_files(reload.conf) != 0)
+		reload_refuse("a file that it names cannot be used");
+	else if (reload_push_keys(reload.conf) == -1)
+		reload_refuse("a key cannot be read");
+	else
+		reload.phase = PHASE_KEYS;
+}
+
+bool
+reload_running(void)
+{
+	return (reload.phase != PHASE_NONE);
+}
+
+/* All that can be refused has been accepted: the actuator comes first, for
+ * what it is writing has to end before anything changes. */
+static void
+reload_actuator(void)
+{
+	struct channel *actuator = mtgcpd.channel[ROLE_ACTUATOR];
+
+	reload.phase = PHASE_ACTUATOR;
+	engine_finish();
+	if (push_ca(actuator, reload.conf) == -1)
+		log_warnx("the certificate authorities stay the old ones");
+	if (push_actuator(actuator, reload.conf,
+		reload.key[ROLE_ACTUATOR].token_uri) == -1)
+		fatalx("reload: a token can no longer be read");
+}
+
+static void
+reload_prober(void)
+{
+	struct channel *prober = mtgcpd.channel[ROLE_PROBER];
+
+	reload.phase = PHASE_PROBER;
+	engine_pause();
+	if (push_ca(prober, reload.conf) == -1)
+		log_warnx("the certificate authorities stay the old ones");
+	push_prober(prober, reload.conf, reload.key[ROLE_PROBER].token_uri);
+}
+
+/* The signer has the keys: tell the resolver where to ask, and look up. */
+static void
+reload_hosts(void)
+{
+	struct channel *resolver = mtgcpd.channel[ROLE_RESOLVER];
+	size_t i;
+
+	reload.phase = PHASE_HOSTS;
+	push_nameservers(resolver, &reload.conf->nameservers);
+	for (i = 0; i < COUNT(key_roles); i++) {
+		hosts_add(reload.key[key_roles[i]].token_uri, key_roles[i]);
+		hosts_add(reload.conf->url[API_COMPUTE], key_roles[i]);
+	}
+	hosts_add(reload.conf->url[API_CLOUDFLARE], ROLE_ACTUATOR);
+	hosts_wait(reload_actuator);
+}
+
+/* A key cannot be used: the signer gets the old ones back. */
+static void
+reload_keys_refused(const char *why)
+{
+	unsigned int answers = reload.keys;
+	size_t i;
+
+	reload_refuse(why);
+	for (i = 0; i < COUNT(key_roles); i++)
+		if (push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
+			key_roles[i]) == 0)
+			answers++;
+	reload.restoring = answers;
+}
+
+/* The signer has looked at all keys, and can use them. */
+static void
+reload_keys_done(void)
+{
+	char why[REASON_LEN];
+	size_t i;
+
+	for (i = 0; i < COUNT(key_roles); i++) {
+		if (reload_url(reload.key[key_roles[i]].token_uri, key_roles[i],
+			why, sizeof(why)))
+			continue;
+		reload_keys_refused(why);
+		return;
+	}
+	reload_hosts();
+}
+
+/*
+ * The signer says of a role's key that it took it, or (key being NULL) why
+ * not.  Returns false if that was not for us.
+ */
+bool
+reload_key(enum role role, const struct msg_key *key, const char *why)
+{
+	char text[PATHNAME_LEN + REASON_LEN];
+
+	if (reload.restoring > 0) {
+		reload.restoring--;
+		return (true);
+	}
+	if (reload.phase != PHASE_KEYS)
+		return (false);
+	reload.keys--;
+	if (key == NULL) {
+		snprintf(text, sizeof(text), "%s: %s",
+		    reload.conf->credentials[role], why);
+		reload_keys_refused(text);
+	} else {
+		reload.key[role] = *key;
+		if (reload.keys == 0)
+			reload_keys_done();
+	}
+	return (true);
+}
+
+/* Everyone else has the new configuration: so do we, from now on. */
+static void
+reload_done(void)
+{
+	struct conf *old = mtgcpd.conf, *new = reload.conf;
+	struct msg_level level = { new->log_level };
+	json_t *details;
+	int role;
+
+	details = json_pack("{s:o, s:o}", "added", reload_missing(old, new),
+	    "removed", reload_missing(new, old));
+	if (engine_reload(new) == -1)
+		fatal("reload");
+	mtgcpd.conf = new;
+	memcpy(mtgcpd.key, reload.key, sizeof(mtgcpd.key));
+	memset(&reload, 0, sizeof(reload));
+	children_conf(new);
+	log_setlevel(new->log_level);
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
+		channel_send(mtgcpd.channel[role], IMSG_LOG_LEVEL, 0, &level,
+		    sizeof(level));
+	output_reload(new, mtgcpd.foreground);
+	event_reload(new);
+	statefile_path(new->state_file);
+	conf_free(old);
+	engine_start(mtgcpd.channel[ROLE_PROBER],
+	    mtgcpd.channel[ROLE_ACTUATOR]);
+	log_info("reloaded: watching %u failovers", new->nfailovers);
+	lifecycle("reload", RESULT_SUCCESS, NULL, details);
+}
+
+/* The actuator or the prober has taken its part of the configuration into use,
+ * and nothing of the one before is under way there. */
+void
+reload_in_use(enum role role)
+{
+	if (role == ROLE_ACTUATOR && reload.phase == PHASE_ACTUATOR)
+		reload_prober();
+	else if (role == ROLE_PROBER && reload.phase == PHASE_PROBER)
+		reload_done();
+}
