@@ -184,9 +184,6 @@ conf_new(void)
 	conf->limit_rate = 10;
 	conf->limit_burst = 50;
 	conf->top = failover_new(conf, NULL);
-	conf->return_after = conf->top->policy.return_after;
-	conf->handover = conf->top->policy.handover;
-	conf->drain = conf->top->drain;
 	return (conf);
 }
 
@@ -335,7 +332,9 @@ static const char *const statement_names[ST_MAX] = {
 	[ST_EVENTS_FILE] = "log events file",
 	[ST_EVENTS_STDERR] = "log events stderr",
 	[ST_STATE_FILE] = "state file",
+	[ST_LIMIT] = "limit requests",
 	[ST_RETURN_AFTER] = "return-after",
+	[ST_BRAKE] = "brake",
 	[ST_HANDOVER] = "handover",
 	[ST_DRAIN] = "drain",
 	[ST_ACCOUNT] = "cloudflare account",
@@ -351,6 +350,12 @@ static const char *const statement_names[ST_MAX] = {
 	[ST_DWELL] = "dwell",
 	[ST_PASSIVE] = "passive",
 	[ST_ADVERTISE] = "advertise on",
+	[ST_BACKOFF] = "backoff",
+	[ST_BREAKER] = "breaker",
+	[ST_RETRIES + RETRIES_HEALTH] = "retries health",
+	[ST_RETRIES + RETRIES_BGP_CHECK] = "retries bgp-check",
+	[ST_RETRIES + RETRIES_BGP_UPDATE] = "retries bgp-update",
+	[ST_RETRIES + RETRIES_CLOUDFLARE] = "retries cloudflare",
 	[ST_TIMEOUT + TIMEOUT_CONNECT] = "timeout connect",
 	[ST_TIMEOUT + TIMEOUT_API] = "timeout api",
 	[ST_TIMEOUT + TIMEOUT_HEALTH] = "timeout health",
@@ -748,19 +753,49 @@ inherit_policy(struct policy *p, const struct policy *from,
 		p->dwell = from->dwell;
 		p->dwell_except = from->dwell_except;
 	}
+	if (!is_given(f, ST_RETURN_AFTER))
+		p->return_after = from->return_after;
+	if (!is_given(f, ST_BRAKE)) {
+		p->brake = from->brake;
+		p->brake_period = from->brake_period;
+	}
+	if (!is_given(f, ST_HANDOVER))
+		p->handover = from->handover;
+}
+
+/* How calls are made, and how often. */
+static void
+inherit_calls(struct failover_conf *f, struct failover_conf *top)
+{
+	int i;
+
+	if (!is_given(f, ST_DRAIN))
+		f->drain = top->drain;
+	if (!is_given(f, ST_BACKOFF)) {
+		f->backoff_initial = top->backoff_initial;
+		f->backoff_max = top->backoff_max;
+	}
+	if (!is_given(f, ST_BREAKER)) {
+		f->breaker_threshold = top->breaker_threshold;
+		f->breaker_timeout = top->breaker_timeout;
+	}
+	for (i = 0; i < RETRIES_MAX; i++)
+		if (!is_given(f, ST_RETRIES + i))
+			f->retries[i] = top->retries[i];
+	for (i = 0; i < TIMEOUT_MAX; i++)
+		if (!is_given(f, ST_TIMEOUT + i))
+			*conf_timeout(&f->timeout,
+			    i) = *conf_timeout(&top->timeout, i);
 }
 
 static void
 inherit(struct conf *conf, struct failover_conf *f)
 {
 	struct failover_conf *top = conf->top;
-	int i;
 
 	inherit_policy(&f->policy, &top->policy, f);
 	inherit_states(f, top);
-	f->policy.return_after = conf->return_after;
-	f->policy.handover = conf->handover;
-	f->drain = conf->drain;
+	inherit_calls(f, top);
 	if (!is_given(f, ST_REQUIRE))
 		f->require_percent = top->require_percent;
 	if (!is_given(f, ST_SERVICES))
@@ -771,11 +806,6 @@ inherit(struct conf *conf, struct failover_conf *f)
 		f->passive = top->passive;
 	if (!is_given(f, ST_ADVERTISE))
 		inherit_names(&f->peers, &top->peers);
-	for (i = 0; i < TIMEOUT_MAX; i++) {
-		if (!is_given(f, ST_TIMEOUT + i))
-			*conf_timeout(&f->timeout,
-			    i) = *conf_timeout(&top->timeout, i);
-	}
 }
 
 /*

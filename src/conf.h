@@ -80,9 +80,7 @@ enum statement {
 	ST_EVENTS_FILE,
 	ST_EVENTS_STDERR,
 	ST_STATE_FILE,
-	ST_RETURN_AFTER,
-	ST_HANDOVER,
-	ST_DRAIN,
+	ST_LIMIT,
 
 	ST_BOTH, /* from here on in failover blocks as well */
 	ST_ACCOUNT = ST_BOTH,
@@ -97,10 +95,17 @@ enum statement {
 	ST_VERIFY,
 	ST_VERIFY_STATE, /* + number of the state */
 	ST_DWELL = ST_VERIFY_STATE + STATE_MAX + 1,
+	ST_RETURN_AFTER,
+	ST_BRAKE,
+	ST_HANDOVER,
+	ST_DRAIN,
 	ST_ROW, /* + number of the state */
 	ST_PASSIVE = ST_ROW + STATE_MAX + 1,
 	ST_ADVERTISE,
-	ST_TIMEOUT, /* + enum timeout */
+	ST_BACKOFF,
+	ST_BREAKER,
+	ST_RETRIES,			       /* + enum retries */
+	ST_TIMEOUT = ST_RETRIES + RETRIES_MAX, /* + enum timeout */
 
 	ST_BLOCK = ST_TIMEOUT +
 	    TIMEOUT_MAX, /* from here on in failover blocks only */
@@ -218,9 +223,6 @@ struct conf {
 	char *state_file;
 	uint32_t limit_rate; /* requests to Compute in a second */
 	uint32_t limit_burst;
-	int64_t return_after; /* of all failovers, as in their policy */
-	int64_t handover;
-	uint32_t drain;
 	struct accounts accounts;
 	struct failover_confs failovers;
 	uint32_t nfailovers;

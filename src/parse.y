@@ -31,6 +31,9 @@
 #define TEXT_MAX     8192 /* bytes of a string */
 #define NUMBER_MAX   1000000000000LL
 #define DAY	     86400
+#define RATE_MAX     100000 /* requests in a second */
+#define BURST_SECONDS 5 /* of the rate, unless it is given */
+#define BACKOFF_MAX  (300 * 1000) /* milliseconds */
 #define EXPAND_MAX   1000 /* macros in a line */
 #define EXPECTED_MAX 8 /* alternatives that a message names */
 
@@ -108,6 +111,8 @@ static void set_router_region(int, char *);
 static void set_prefix(int, char *);
 static void set_routes(char *, int64_t, int64_t, int64_t);
 static void set_timeout(int, int64_t);
+static void set_backoff(int64_t, int64_t);
+static void set_limit(int64_t, int64_t);
 static struct row merge_rows(const struct row *, const struct row *);
 static int64_t add_state(int64_t, int64_t);
 static struct names *list_add(struct names *, char *);
@@ -158,9 +163,13 @@ static void list_free(struct names *);
 %token TLS "tls" TOKEN "token" UNKNOWNAFTER "unknown-after" UP "up"
 %token USER "user" VERIFY "verify" WAIT "wait" WARNING "warning"
 %token WINDOW "window" WITHDRAW "withdraw" YES "yes"
+%token BACKOFF "backoff" BGPCHECK "bgp-check" BRAKE "brake" BREAKER "breaker"
+%token BURST "burst" INITIAL "initial" LIMIT "limit" MAX "max" PER "per"
+%token REQUESTS "requests" RETRIES "retries" SECOND "second"
+%token THRESHOLD "threshold"
 
 %type <number> yesno decimal endpoint user level port fast require except
-%type <number> side which timeout states numbers advert steer failed expect
+%type <number> burst retries side which timeout states numbers advert steer failed expect
 %type <names> list strings
 %type <row> actions action
 
@@ -341,8 +350,21 @@ state		: VERIFY NUMBER {
 		}
 		| RETURNAFTER NUMBER {
 			if (conf_once(conf, cur, ST_RETURN_AFTER))
-				conf->return_after = 1000 *
+				cur->policy.return_after = 1000 *
 				    within("return-after", $2, 0, DAY);
+		}
+		| BRAKE NUMBER PER NUMBER {
+			if (conf_once(conf, cur, ST_BRAKE)) {
+				cur->policy.brake = within("brake", $2, 1,
+				    BRAKE_MAX);
+				cur->policy.brake_period = 1000 *
+				    within("the period of the brake", $4, 1,
+				    7 * DAY);
+			}
+		}
+		| BRAKE NO {
+			if (conf_once(conf, cur, ST_BRAKE))
+				cur->policy.brake = 0;
 		}
 		| STATE NUMBER actions {
 			set_row($2, &$3);
@@ -351,16 +373,16 @@ state		: VERIFY NUMBER {
 
 acting		: HANDOVER WAIT NUMBER {
 			if (conf_once(conf, cur, ST_HANDOVER))
-				conf->handover = 1000 *
+				cur->policy.handover = 1000 *
 				    within("handover wait", $3, 0, DAY);
 		}
 		| HANDOVER NO {
 			if (conf_once(conf, cur, ST_HANDOVER))
-				conf->handover = -1;
+				cur->policy.handover = -1;
 		}
 		| DRAIN NUMBER {
 			if (conf_once(conf, cur, ST_DRAIN))
-				conf->drain = 1000 *
+				cur->drain = 1000 *
 				    within("drain", $2, 0, 3600);
 		}
 		| PASSIVE yesno {
@@ -375,6 +397,25 @@ acting		: HANDOVER WAIT NUMBER {
 		}
 		| TIMEOUT timeout NUMBER {
 			set_timeout($2, $3);
+		}
+		| RETRIES retries NUMBER {
+			if (conf_once(conf, cur, ST_RETRIES + $2))
+				cur->retries[$2] = within("retries", $3, 0, 10);
+		}
+		| BACKOFF INITIAL decimal MAX decimal {
+			set_backoff($3, $5);
+		}
+		| BREAKER THRESHOLD NUMBER TIMEOUT NUMBER {
+			if (conf_once(conf, cur, ST_BREAKER)) {
+				cur->breaker_threshold = within("threshold",
+				    $3, 1, 1000);
+				cur->breaker_timeout = 1000 *
+				    within("the timeout of a breaker", $5, 1,
+				    DAY);
+			}
+		}
+		| LIMIT REQUESTS NUMBER PER SECOND burst {
+			set_limit($3, $6);
 		}
 		;
 
@@ -469,6 +510,16 @@ timeout		: CONNECT	{ $$ = TIMEOUT_CONNECT; }
 		| BGPUPDATE	{ $$ = TIMEOUT_BGP_UPDATE; }
 		| CLOUDFLARE	{ $$ = TIMEOUT_CLOUDFLARE; }
 		| CLOUDFLAREBULK	{ $$ = TIMEOUT_CLOUDFLARE_BULK; }
+		;
+
+retries		: HEALTH	{ $$ = RETRIES_HEALTH; }
+		| BGPCHECK	{ $$ = RETRIES_BGP_CHECK; }
+		| BGPUPDATE	{ $$ = RETRIES_BGP_UPDATE; }
+		| CLOUDFLARE	{ $$ = RETRIES_CLOUDFLARE; }
+		;
+
+burst		: %empty	{ $$ = -1; }
+		| BURST NUMBER	{ $$ = $2; }
 		;
 
 side		: LOCAL		{ $$ = LOCAL; }
@@ -877,6 +928,34 @@ set_timeout(int which, int64_t value)
 		    within("a timeout", value, 1, 300);
 }
 
+/* Milliseconds. */
+static void
+set_backoff(int64_t initial, int64_t max)
+{
+	if (!conf_once(conf, cur, ST_BACKOFF))
+		return;
+	if (initial < 10 || max > BACKOFF_MAX || max < initial) {
+		yyerror("backoff must be from 0.01 to %d seconds, the first no "
+		    "longer than the last", BACKOFF_MAX / 1000);
+		return;
+	}
+	cur->backoff_initial = initial;
+	cur->backoff_max = max;
+}
+
+/* burst -1: not given. */
+static void
+set_limit(int64_t rate, int64_t burst)
+{
+	if (!conf_once(conf, cur, ST_LIMIT))
+		return;
+	conf->limit_rate = within("the limit", rate, 1, RATE_MAX);
+	if (burst == -1)
+		burst = BURST_SECONDS * (int64_t)conf->limit_rate;
+	conf->limit_burst = within("burst", burst, 1,
+	    BURST_SECONDS * RATE_MAX);
+}
+
 static int64_t
 add_state(int64_t states, int64_t state)
 {
@@ -947,11 +1026,13 @@ static const struct keyword keywords[] = {
 	{ "all", T_ALL },
 	{ "any", T_ANY },
 	{ "api", T_API },
-	{ "backoff", T_UNSUPPORTED },
+	{ "backoff", T_BACKOFF },
 	{ "bgp", T_BGP },
+	{ "bgp-check", T_BGPCHECK },
 	{ "bgp-update", T_BGPUPDATE },
-	{ "brake", T_UNSUPPORTED },
-	{ "breaker", T_UNSUPPORTED },
+	{ "brake", T_BRAKE },
+	{ "breaker", T_BREAKER },
+	{ "burst", T_BURST },
 	{ "ca", T_CA },
 	{ "chroot", T_CHROOT },
 	{ "cloud", T_UNSUPPORTED },
@@ -980,14 +1061,16 @@ static const struct keyword keywords[] = {
 	{ "ignore", T_IGNORE },
 	{ "include", T_INCLUDE },
 	{ "info", T_INFO },
+	{ "initial", T_INITIAL },
 	{ "interval", T_INTERVAL },
 	{ "keep", T_KEEP },
 	{ "level", T_LEVEL },
-	{ "limit", T_UNSUPPORTED },
+	{ "limit", T_LIMIT },
 	{ "local", T_LOCAL },
 	{ "log", T_LOG },
 	{ "logging", T_LOGGING },
 	{ "matching", T_MATCHING },
+	{ "max", T_MAX },
 	{ "max-size", T_UNSUPPORTED },
 	{ "metadata", T_METADATA },
 	{ "metrics", T_UNSUPPORTED },
@@ -997,6 +1080,7 @@ static const struct keyword keywords[] = {
 	{ "passive", T_PASSIVE },
 	{ "peer", T_PEER },
 	{ "peers", T_PEERS },
+	{ "per", T_PER },
 	{ "percent", T_PERCENT },
 	{ "port", T_PORT },
 	{ "prefix", T_PREFIX },
@@ -1008,18 +1092,21 @@ static const struct keyword keywords[] = {
 	{ "region", T_REGION },
 	{ "remote", T_REMOTE },
 	{ "reporter", T_REPORTER },
+	{ "requests", T_REQUESTS },
 	{ "require", T_REQUIRE },
 	{ "resolver", T_RESOLVER },
-	{ "retries", T_UNSUPPORTED },
+	{ "retries", T_RETRIES },
 	{ "return-after", T_RETURNAFTER },
 	{ "router", T_ROUTER },
 	{ "routes", T_ROUTES },
+	{ "second", T_SECOND },
 	{ "secondary", T_SECONDARY },
 	{ "services", T_SERVICES },
 	{ "signer", T_SIGNER },
 	{ "state", T_STATE },
 	{ "stderr", T_STDERR },
 	{ "syslog", T_SYSLOG },
+	{ "threshold", T_THRESHOLD },
 	{ "timeout", T_TIMEOUT },
 	{ "tls", T_TLS },
 	{ "token", T_TOKEN },

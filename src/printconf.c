@@ -158,12 +158,8 @@ print_global(FILE *fp, const struct conf *conf)
 	print_users(fp, conf);
 	print_logging(fp, conf);
 	print_string(fp, "state file ", conf->state_file, "\n");
-	print_seconds(fp, "return-after ", conf->return_after, "\n");
-	if (conf->handover == -1)
-		fputs("handover no\n", fp);
-	else
-		print_seconds(fp, "handover wait ", conf->handover, "\n");
-	print_seconds(fp, "drain ", conf->drain, "\n");
+	fprintf(fp, "limit requests %u per second burst %u\n", conf->limit_rate,
+	    conf->limit_burst);
 }
 
 static void
@@ -249,6 +245,18 @@ print_policy(FILE *fp, const struct failover_conf *f)
 	    p->dwell_except == 0 ? "\n" : "");
 	if (p->dwell_except != 0)
 		print_states(fp, " except ", p->dwell_except, "\n");
+	print_seconds(fp, "\treturn-after ", p->return_after, "\n");
+	if (p->brake == 0)
+		fputs("\tbrake no\n", fp);
+	else {
+		fprintf(fp, "\tbrake %u", p->brake);
+		print_seconds(fp, " per ", p->brake_period, "\n");
+	}
+	if (p->handover == -1)
+		fputs("\thandover no\n", fp);
+	else
+		print_seconds(fp, "\thandover wait ", p->handover, "\n");
+	print_seconds(fp, "\tdrain ", f->drain, "\n");
 	for (state = 1; state <= STATE_MAX; state++) {
 		row = &p->table[state];
 		fprintf(fp,
@@ -277,6 +285,25 @@ print_timeouts(FILE *fp, const struct timeouts *t)
 	    "\n");
 }
 
+static void
+print_retries(FILE *fp, const struct failover_conf *f)
+{
+	static const char *const names[RETRIES_MAX] = {
+		[RETRIES_HEALTH] = "health",
+		[RETRIES_BGP_CHECK] = "bgp-check",
+		[RETRIES_BGP_UPDATE] = "bgp-update",
+		[RETRIES_CLOUDFLARE] = "cloudflare",
+	};
+	int i;
+
+	for (i = 0; i < RETRIES_MAX; i++)
+		fprintf(fp, "\tretries %s %u\n", names[i], f->retries[i]);
+	print_seconds(fp, "\tbackoff initial ", f->backoff_initial, "");
+	print_seconds(fp, " max ", f->backoff_max, "\n");
+	fprintf(fp, "\tbreaker threshold %u", f->breaker_threshold);
+	print_seconds(fp, " timeout ", f->breaker_timeout, "\n");
+}
+
 /*
  * Print a complete configuration, as conf_parse() returns it, so that parsing
  * what was printed gives the same.  Defaults and what was said at the top for
@@ -295,6 +322,7 @@ conf_print(const struct conf *conf, FILE *fp)
 		print_health(fp, f);
 		print_policy(fp, f);
 		print_timeouts(fp, &f->timeout);
+		print_retries(fp, f);
 		fputs("}\n", fp);
 	}
 }

@@ -133,7 +133,7 @@ def test_include_is_relative_to_the_file(complete):
         path.chmod(0o644)
     answer = run("-p", "-f", files / "this.conf", cwd="/")
     assert answer.stderr == ""
-    assert "\ndrain 5\n" in answer.stdout
+    assert "\n\tdrain 5\n" in answer.stdout
     (files / "sub" / "two.inc").write_text("drain five")
     answer = run("-p", "-f", files / "this.conf", cwd="/")
     assert answer.stderr == (f'{files}/sub/two.inc:1: expected a whole '

@@ -161,13 +161,17 @@ test_inheritance(void **state)
 	(void)state;
 	conf = parse(BLOCK("one", "r", "x",
 	    "interval 4\nverify 5\nstate 4 primary keep\nbgp peers any\n"
-	    "timeout api 9\nhealth services { b }\n") BLOCK("two", "s", "y",
+	    "timeout api 9\nhealth services { b }\nretries health 4\n"
+	    "brake 2 per 9\nhandover wait 8\nreturn-after 1\ndrain 2\n"
+	    "backoff initial 1 max 2\n") BLOCK("two", "s", "y",
 	    "cloudflare account \"a2\" token file \"u\"\n") TOP
 	    "interval 20 fast 10\nverify 2\n"
 	    "verify state { 3 4 } 7\nstate 4 cloudflare priority\n"
 	    "bgp peers all\ntimeout api 8\ntimeout connect 3\n"
 	    "health services { a, c }\nreturn-after 7\nhandover no\n"
-	    "drain 3\npassive yes\n");
+	    "drain 3\npassive yes\nretries health 1\nretries cloudflare 9\n"
+	    "backoff initial 0.5 max 8\nbreaker threshold 2 timeout 9\n"
+	    "brake no\nlimit requests 7 per second\n");
 	one = conf_failover(conf, "one");
 	two = conf_failover(conf, "two");
 	assert_int_equal(one->policy.interval, 4000);
@@ -194,6 +198,24 @@ test_inheritance(void **state)
 	assert_int_equal(two->policy.handover, -1);
 	assert_int_equal(two->drain, 3000);
 	assert_true(two->passive);
+	assert_int_equal(one->policy.return_after, 1000);
+	assert_int_equal(one->policy.handover, 8000);
+	assert_int_equal(one->drain, 2000);
+	assert_int_equal(one->policy.brake, 2);
+	assert_int_equal(one->policy.brake_period, 9000);
+	assert_int_equal(two->policy.brake, 0);
+	assert_int_equal(one->retries[RETRIES_HEALTH], 4);
+	assert_int_equal(two->retries[RETRIES_HEALTH], 1);
+	assert_int_equal(one->retries[RETRIES_CLOUDFLARE], 9);
+	assert_int_equal(one->retries[RETRIES_BGP_CHECK], 4);
+	assert_int_equal(one->backoff_initial, 1000);
+	assert_int_equal(one->backoff_max, 2000);
+	assert_int_equal(two->backoff_initial, 500);
+	assert_int_equal(two->backoff_max, 8000);
+	assert_int_equal(one->breaker_threshold, 2);
+	assert_int_equal(two->breaker_timeout, 9000);
+	assert_int_equal(conf->limit_rate, 7);
+	assert_int_equal(conf->limit_burst, 35);
 	assert_int_equal(one->account->index, 0);
 	assert_int_equal(two->account->index, 1);
 	assert_string_equal(two->account->token_file, "u");
