@@ -18,11 +18,14 @@
 struct http_room http;
 
 static void pump_event(evutil_socket_t, short, void *);
+static struct http_call *next_call(int64_t, int64_t *);
+static struct http_call *first_ready(struct calls *, int64_t, int64_t *);
 static void late_event(evutil_socket_t, short, void *);
 static struct headers *headers_get(const char *, const char *);
 static void headers_append(struct headers *, const char *, const char *);
 static void headers_release(struct headers *);
 static void call_fail(struct http_call *, const char *);
+static void call_late(struct http_call *);
 static void call_launch(struct http_call *);
 static void call_method(const struct http_call *, CURL *);
 static void call_finish(struct http_call *, CURLcode);
@@ -93,6 +96,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 		fatal("%s", __func__);
 	call->method = request->method;
 	call->write = request->write;
+	call->bucket = request->bucket;
 	call->connect_timeout = request->connect_timeout;
 	call->timeout = request->timeout;
 	call->started = http_now();
@@ -165,11 +169,13 @@ call_fail(struct http_call *call, const char *why)
 	event_active(http.pump, EV_TIMEOUT, 0);
 }
 
-/* Start as many waiting requests as the window has room for, writes first. */
+/* Start as many waiting requests as the window and their buckets have room
+ * for, writes first. */
 static void
 pump_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_call *call;
+	int64_t now, wait;
 	bool launched;
 	int running;
 
@@ -177,15 +183,14 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	launched = false;
+	now = http_now();
 	for (;;) {
-		call = TAILQ_FIRST(&http.writes);
-		if (call != NULL && http.nrunning < HTTP_WINDOW + HTTP_RESERVE)
-			TAILQ_REMOVE(&http.writes, call, entry);
-		else if ((call = TAILQ_FIRST(&http.reads)) != NULL &&
-		    http.nrunning < HTTP_WINDOW)
-			TAILQ_REMOVE(&http.reads, call, entry);
-		else
+		wait = INT64_MAX;
+		call = next_call(now, &wait);
+		if (call == NULL)
 			break;
+		TAILQ_REMOVE(call->write ? &http.writes : &http.reads, call,
+		    entry);
 		call_launch(call);
 		launched = true;
 	}
@@ -203,6 +208,42 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 	if ((!TAILQ_EMPTY(&http.writes) || !TAILQ_EMPTY(&http.reads)) &&
 	    !evtimer_pending(http.late, NULL))
 		http_schedule(http.late, LATE_CHECK);
+	if (wait <= WAIT_MAX)
+		http_schedule(http.pump, (long)wait);
+}
+
+/* The next request that can be started, or NULL: then wait is set where one
+ * waits for nothing but its bucket. */
+static struct http_call *
+next_call(int64_t now, int64_t *wait)
+{
+	struct http_call *call;
+
+	call = NULL;
+	if (http.nrunning < HTTP_WINDOW + HTTP_RESERVE)
+		call = first_ready(&http.writes, now, wait);
+	if (call == NULL && http.nrunning < HTTP_WINDOW)
+		call = first_ready(&http.reads, now, wait);
+	return (call);
+}
+
+/* The first of a queue whose bucket is not empty.  The shortest wait of those
+ * before it is kept. */
+static struct http_call *
+first_ready(struct calls *queue, int64_t now, int64_t *wait)
+{
+	struct http_call *call;
+	int64_t ms;
+
+	TAILQ_FOREACH(call, queue, entry) {
+		ms = call->bucket != NULL ? bucket_wait(call->bucket, now) : 0;
+		if (ms == 0)
+			return (call);
+		call->limited = true;
+		if (ms < *wait)
+			*wait = ms;
+	}
+	return (NULL);
 }
 
 /* Fail the requests whose time went by while they waited for their turn. */
@@ -224,10 +265,20 @@ late_event(evutil_socket_t fd, short what, void *arg)
 			if (now - call->started < call->timeout)
 				continue;
 			TAILQ_REMOVE(queue[i], call, entry);
-			call_fail(call, "timed out behind other requests");
+			call_late(call);
 		}
 	}
 	event_active(http.pump, EV_TIMEOUT, 0);
+}
+
+/* The time of a request is over before its turn has come. */
+static void
+call_late(struct http_call *call)
+{
+	call_fail(call,
+	    call->limited ? "timed out waiting for its turn under the limit of "
+			    "requests" :
+			    "timed out behind other requests");
 }
 
 /* Hand a waiting request to libcurl. */
@@ -242,9 +293,11 @@ call_launch(struct http_call *call)
 	call->launched = http_now();
 	left = (int64_t)call->timeout - (call->launched - call->started);
 	if (left <= 0) {
-		call_fail(call, "timed out behind other requests");
+		call_late(call);
 		return;
 	}
+	if (call->bucket != NULL)
+		bucket_take(call->bucket, call->launched);
 	slot = slot_get();
 	easy = slot->easy;
 	SETOPT(easy, CURLOPT_URL, call->url);

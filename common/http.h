@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "confine.h"
 #include "proto.h"
 
@@ -52,6 +53,8 @@ struct http_request {
 	uint32_t connect_timeout; /* milliseconds */
 	uint32_t timeout;	  /* milliseconds, connecting included */
 	bool write;		  /* goes before all waiting reads */
+	struct bucket *bucket;	  /* the limit that it counts against, which has
+				  to outlive the call; NULL: none */
 };
 
 struct http_reply {

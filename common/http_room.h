@@ -23,7 +23,8 @@
 #define BODY_KEPT	8192 /* bytes of an idle handle's body buffer */
 #define CONNECTION_LIFE 900L /* seconds: a new address is used by then */
 #define LATE_CHECK	100  /* milliseconds */
-#define FROZEN_MIN	1000 /* milliseconds of silence */
+#define WAIT_MAX	(3600 * 1000) /* milliseconds, for a bucket */
+#define FROZEN_MIN	1000	      /* milliseconds of silence */
 
 /* A socket of libcurl's. */
 struct sock {
@@ -91,6 +92,8 @@ struct http_call {
 	enum call_state state;
 	enum http_method method;
 	bool write;
+	bool limited; /* has waited for its bucket */
+	struct bucket *bucket;
 	char *url;
 	char *body;
 	size_t body_len;

@@ -171,6 +171,33 @@ push_token_uri(struct channel *child, const char *uri)
 	channel_send(child, IMSG_CONF_TOKEN_URI, 0, &msg, sizeof(msg));
 }
 
+/*
+ * Compute counts the requests of both: of the limit the prober gets four
+ * fifths, so that reading never uses up what a write needs, and the actuator
+ * the rest.
+ */
+static void
+push_limit(struct channel *child, const struct conf *conf, enum role role)
+{
+	uint64_t rate = (uint64_t)conf->limit_rate * 1000;
+	uint64_t burst = conf->limit_burst;
+	struct msg_limit msg;
+
+	if (role == ROLE_PROBER) {
+		rate -= rate / 5;
+		burst -= (burst + 4) / 5;
+	} else {
+		rate /= 5;
+		burst = (burst + 4) / 5;
+	}
+	memset(&msg, 0, sizeof(msg));
+	msg.rate = rate > LIMIT_MAX ? LIMIT_MAX : (uint32_t)rate;
+	msg.burst = burst > LIMIT_MAX ? LIMIT_MAX : (uint32_t)burst;
+	if (msg.burst == 0)
+		msg.burst = 1;
+	channel_send(child, IMSG_CONF_LIMIT, 0, &msg, sizeof(msg));
+}
+
 static void
 push_probe(struct channel *prober, const struct failover_conf *fc)
 {
@@ -213,6 +240,7 @@ push_prober(struct channel *prober, const struct conf *conf,
 
 	channel_send(prober, IMSG_CONF_BEGIN, 0, NULL, 0);
 	push_endpoint(prober, conf, API_COMPUTE);
+	push_limit(prober, conf, ROLE_PROBER);
 	push_token_uri(prober, token_uri);
 	TAILQ_FOREACH(fc, &conf->failovers, entry)
 		push_probe(prober, fc);
@@ -289,6 +317,7 @@ push_actuator(struct channel *actuator, const struct conf *conf,
 
 	channel_send(actuator, IMSG_CONF_BEGIN, 0, NULL, 0);
 	push_endpoint(actuator, conf, API_COMPUTE);
+	push_limit(actuator, conf, ROLE_ACTUATOR);
 	push_endpoint(actuator, conf, API_CLOUDFLARE);
 	push_token_uri(actuator, token_uri);
 	TAILQ_FOREACH(account, &conf->accounts, entry) {

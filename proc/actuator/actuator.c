@@ -315,6 +315,8 @@ dispatch_conf(const struct imsg *imsg)
 	case IMSG_CONF_ACT:
 		conf_act(imsg);
 		break;
+	case IMSG_CONF_LIMIT:
+		break;
 	case IMSG_CONF_COMMIT:
 		conf_commit();
 		break;

@@ -26,6 +26,7 @@ static void ca_end(void);
 static void conf_begin(void);
 static void conf_endpoint(const struct imsg *);
 static void conf_token_uri(const struct imsg *);
+static void conf_limit(const struct imsg *);
 static void conf_probe(const struct imsg *);
 static void conf_name(const struct imsg *, bool);
 static void conf_commit(void);
@@ -95,6 +96,9 @@ dispatch(const struct imsg *imsg, void *arg)
 		break;
 	case IMSG_CONF_TOKEN_URI:
 		conf_token_uri(imsg);
+		break;
+	case IMSG_CONF_LIMIT:
+		conf_limit(imsg);
 		break;
 	case IMSG_CONF_PROBE:
 		conf_probe(imsg);
@@ -174,6 +178,16 @@ conf_token_uri(const struct imsg *imsg)
 	get(imsg, &msg, sizeof(msg));
 	if (staged != NULL)
 		strlcpy(staged->token_uri, msg.url, sizeof(staged->token_uri));
+}
+
+static void
+conf_limit(const struct imsg *imsg)
+{
+	struct msg_limit msg;
+
+	get(imsg, &msg, sizeof(msg));
+	if (staged != NULL)
+		staged->limit = msg;
 }
 
 static void

@@ -39,6 +39,7 @@ struct target {
 struct config {
 	char compute[URL_LEN];
 	char token_uri[URL_LEN];
+	struct msg_limit limit;
 	struct target *target;
 	size_t ntargets;
 };
