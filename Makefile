@@ -76,7 +76,7 @@ COMMON_OBJ :=	$(call objects,$(COMMON_SRC))
 PARENT_OBJ :=	$(call objects,$(PARENT_SRC)) $(B)/src/parse.o
 
 .PHONY: all
-all: $(PROGRAMS) $(B)/cloudsim
+all: $(PROGRAMS) $(B)/cloudsim $(B)/outcomes
 
 $(B)/common.a: $(COMMON_OBJ)
 	@rm -f $@
@@ -95,6 +95,9 @@ $(foreach child,$(CHILDREN),$(eval $(call child_program,$(child))))
 
 $(B)/cloudsim: $(call objects,$(CLOUDSIM_SRC))
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_cloudsim))
+
+$(B)/outcomes: $(B)/regress/outcomes/outcomes.o $(B)/common.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_parent))
 
 $(B)/src/parse.c: src/parse.y
 	@mkdir -p $(@D)

@@ -24,13 +24,18 @@ static void late_event(evutil_socket_t, short, void *);
 static struct headers *headers_get(const char *, const char *);
 static void headers_append(struct headers *, const char *, const char *);
 static void headers_release(struct headers *);
-static void call_fail(struct http_call *, const char *);
+static void call_fail(struct http_call *, enum transport, const char *);
 static void call_late(struct http_call *);
 static void call_launch(struct http_call *);
 static void call_method(const struct http_call *, CURL *);
 static void call_finish(struct http_call *, CURLcode);
 static void call_reply(struct http_call *, CURLcode, struct http_reply *);
 static void call_error(struct http_call *, CURLcode, struct http_reply *);
+static enum transport transport_of(const struct slot *, CURLcode, bool, long);
+static void call_detail(const struct http_call *, CURLcode, enum transport,
+    char *, size_t);
+static void call_reason(const struct http_call *, enum transport, const char *,
+    char *, size_t);
 static void call_detach(struct http_call *, bool);
 static void call_free(struct http_call *);
 static void retire_frozen(const struct http_call *);
@@ -88,6 +93,7 @@ struct http_call *
 http_start(const struct http_request *request, http_done done, void *arg)
 {
 	char why[REASON_LEN];
+	enum transport failed;
 	struct http_call *call;
 	const char *p;
 
@@ -114,14 +120,14 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	}
 	for (p = request->bearer; p != NULL && *p != '\0'; p++) {
 		if (*p <= ' ' || *p > '~') {
-			call_fail(call,
-			    "the token has a character that "
-			    "cannot be sent");
+			call_fail(call, TRANSPORT_REQUEST,
+			    "the token has a character that it may not have");
 			return (call);
 		}
 	}
-	if (host_resolve(call->url, &call->resolve, why, sizeof(why)) == -1) {
-		call_fail(call, why);
+	if (host_resolve(call->url, &call->resolve, &failed, why,
+		sizeof(why)) == -1) {
+		call_fail(call, failed, why);
 		return (call);
 	}
 	call->headers = headers_get(request->bearer, request->content_type);
@@ -159,9 +165,13 @@ http_cancel(struct http_call *call)
 
 /* Fail a call that was not sent; its caller is told from the event loop. */
 static void
-call_fail(struct http_call *call, const char *why)
+call_fail(struct http_call *call, enum transport transport, const char *why)
 {
-	call->error = strdup(why);
+	char text[REASON_LEN];
+
+	call->transport = transport;
+	call_reason(call, transport, why, text, sizeof(text));
+	call->error = strdup(text);
 	if (call->error == NULL)
 		fatal("%s", __func__);
 	call->state = CALL_FAILED;
@@ -275,10 +285,8 @@ late_event(evutil_socket_t fd, short what, void *arg)
 static void
 call_late(struct http_call *call)
 {
-	call_fail(call,
-	    call->limited ? "timed out waiting for its turn under the limit of "
-			    "requests" :
-			    "timed out behind other requests");
+	call_fail(call, call->limited ? TRANSPORT_LIMIT : TRANSPORT_QUEUE,
+	    NULL);
 }
 
 /* Hand a waiting request to libcurl. */
@@ -364,8 +372,10 @@ call_finish(struct http_call *call, CURLcode rc)
 		TAILQ_REMOVE(&http.running, call, entry);
 		http.nrunning--;
 		curl_multi_remove_handle(http.multi, slot->easy);
-	} else
+	} else {
+		reply.transport = call->transport;
 		strlcpy(reply.error, call->error, sizeof(reply.error));
+	}
 	reply.duration = (uint32_t)(http_now() - call->started);
 	call->state = CALL_FINISHED;
 	call->done(&reply, call->arg);
@@ -404,26 +414,118 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 static void
 call_error(struct http_call *call, CURLcode rc, struct http_reply *reply)
 {
-	char host[HOST_LEN], text[REASON_LEN - HOST_LEN - 2];
+	char text[REASON_LEN];
 	struct slot *slot = call->slot;
 	long sent;
 
 	sent = 0;
 	curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &sent);
 	reply->sent = sent > 0 || reply->status != 0;
+	reply->transport = transport_of(slot, rc, reply->sent, reply->status);
 	reply->status = 0;
-	text_clean(slot->errbuf[0] != '\0' ? slot->errbuf :
-					     curl_easy_strerror(rc),
-	    text, sizeof(text));
-	if (slot->too_big)
-		snprintf(text, sizeof(text),
-		    "the answer is larger than %d bytes",
-		    slot->len > 0 ? HTTP_BODY_MAX : HTTP_HEADER_MAX);
-	if (url_host(call->url, host, sizeof(host), NULL) == -1)
-		host[0] = '\0';
-	snprintf(reply->error, sizeof(reply->error), "%s: %s", host, text);
+	call_detail(call, rc, reply->transport, text, sizeof(text));
+	call_reason(call, reply->transport, text, reply->error,
+	    sizeof(reply->error));
 	if (rc == CURLE_OPERATION_TIMEDOUT)
 		retire_frozen(call);
+}
+
+/* How far a call came that libcurl ended with rc. */
+static enum transport
+transport_of(const struct slot *slot, CURLcode rc, bool sent, long status)
+{
+	curl_off_t connected;
+
+	connected = 0;
+	curl_easy_getinfo(slot->easy, CURLINFO_CONNECT_TIME_T, &connected);
+	switch (rc) {
+	case CURLE_OPERATION_TIMEDOUT:
+		if (sent)
+			return (TRANSPORT_TIMEOUT);
+		return (connected > 0 ? TRANSPORT_TLS : TRANSPORT_SLOW);
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return (TRANSPORT_ADDRESS);
+	case CURLE_COULDNT_CONNECT:
+		return (TRANSPORT_CONNECT);
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_ISSUER_ERROR:
+		return (TRANSPORT_CERTIFICATE);
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CIPHER:
+	case CURLE_USE_SSL_FAILED:
+		return (TRANSPORT_TLS);
+	case CURLE_WRITE_ERROR:
+		if (slot->header_too_big)
+			return (TRANSPORT_HEADER);
+		return (slot->body_too_big ? TRANSPORT_BODY : TRANSPORT_OTHER);
+	case CURLE_OUT_OF_MEMORY: /* a header line beyond libcurl's own cap */
+		return (status != 0 && slot->len == 0 ? TRANSPORT_HEADER :
+							TRANSPORT_OTHER);
+	case CURLE_PARTIAL_FILE:
+		return (TRANSPORT_TRUNCATED);
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return (status != 0 ? TRANSPORT_TRUNCATED : TRANSPORT_LOST);
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+		return (TRANSPORT_GARBLED);
+	case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9, or so it seems */
+		return (sent ? TRANSPORT_GARBLED : TRANSPORT_REQUEST);
+	case CURLE_URL_MALFORMAT:
+		return (TRANSPORT_REQUEST);
+	default:
+		return (TRANSPORT_OTHER);
+	}
+}
+
+/* What happened, in the words of whoever knows best. */
+static void
+call_detail(const struct http_call *call, CURLcode rc, enum transport transport,
+    char *text, size_t len)
+{
+	const struct slot *slot = call->slot;
+	const char *said;
+	long number;
+
+	number = 0;
+	said = slot->errbuf[0] != '\0' ? slot->errbuf : curl_easy_strerror(rc);
+	if (rc == CURLE_OPERATION_TIMEDOUT) {
+		snprintf(text, len, "timed out after %.3g s%s",
+		    (double)(http_now() - call->launched) / 1000,
+		    slot->header_len > 0 ? ", in the middle of it" : "");
+		return;
+	}
+	if (transport == TRANSPORT_CONNECT) {
+		curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &number);
+		if (number != 0)
+			said = strerror((int)number);
+	} else if (transport == TRANSPORT_CERTIFICATE) {
+		curl_easy_getinfo(slot->easy, CURLINFO_SSL_VERIFYRESULT,
+		    &number);
+		if (number != X509_V_OK)
+			said = X509_verify_cert_error_string(number);
+	} else if (transport == TRANSPORT_BODY || transport == TRANSPORT_HEADER)
+		said = "";
+	text_clean(said, text, len);
+}
+
+/* The host, how far the call came, and what happened then, if that is known. */
+static void
+call_reason(const struct http_call *call, enum transport transport,
+    const char *detail, char *text, size_t len)
+{
+	char host[HOST_LEN];
+
+	if (url_host(call->url, host, sizeof(host), NULL) == -1)
+		host[0] = '\0';
+	snprintf(text, len, "%s%s%s%s%.200s", host, host[0] != '\0' ? ": " : "",
+	    outcome_text(transport),
+	    detail != NULL && detail[0] != '\0' ? ": " : "",
+	    detail != NULL ? detail : "");
 }
 
 /* Take a running call out of libcurl's hands before it has ended. */

@@ -12,6 +12,7 @@
 
 #include "bucket.h"
 #include "confine.h"
+#include "outcome.h"
 #include "proto.h"
 
 /*
@@ -33,15 +34,6 @@ enum http_method {
 	HTTP_PATCH,
 };
 
-/* How a call ended, as the callers have to treat it.  One place maps status
- * codes, curl's errors and the clouds' error bodies to it: outcome.c. */
-enum answer {
-	ANSWER_OK,
-	ANSWER_TRANSIENT, /* may be well next time */
-	ANSWER_PERMANENT, /* will not be well by itself */
-	ANSWER_TOKEN,	  /* 401: a new token is needed */
-};
-
 /* One request.  The strings are copied by http_start(). */
 struct http_request {
 	enum http_method method;
@@ -58,8 +50,9 @@ struct http_request {
 };
 
 struct http_reply {
-	bool answered; /* a whole HTTP answer came */
-	bool sent;     /* the server may have received the request */
+	bool answered;		  /* a whole HTTP answer came */
+	bool sent;		  /* the server may have received the request */
+	enum transport transport; /* where not answered: why */
 	long status;
 	const char *body; /* NUL-terminated, for the call's duration */
 	size_t body_len;
@@ -86,10 +79,5 @@ const char *http_libraries(void);
 
 extern const struct syscall_rule http_rules[];
 extern const size_t http_nrules;
-
-/* outcome.c */
-enum answer outcome_google(const struct http_reply *, char *reason, size_t);
-enum answer outcome_cloudflare(const struct http_reply *, char *reason, size_t);
-enum answer outcome_token(const struct http_reply *, char *reason, size_t);
 
 #endif /* MTGCPD_HTTP_H */

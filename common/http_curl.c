@@ -108,7 +108,7 @@ slot_release(struct slot *slot)
 	} else if (slot->body != NULL)
 		explicit_bzero(slot->body, slot->len);
 	slot->len = slot->header_len = 0;
-	slot->too_big = false;
+	slot->body_too_big = slot->header_too_big = false;
 	slot->errbuf[0] = '\0';
 	slot->retry_after[0] = slot->ratelimit[0] = '\0';
 	SETOPT(slot->easy, CURLOPT_HTTPHEADER, NULL);
@@ -134,7 +134,7 @@ body_cb(char *data, size_t one, size_t n, void *arg)
 
 	(void)one;
 	if (n > HTTP_BODY_MAX - slot->len) {
-		slot->too_big = true;
+		slot->body_too_big = true;
 		return (0);
 	}
 	if (slot->len + n + 1 > slot->size) {
@@ -161,7 +161,7 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 
 	(void)one;
 	if (n > HTTP_HEADER_MAX - slot->header_len) {
-		slot->too_big = true;
+		slot->header_too_big = true;
 		return (0);
 	}
 	slot->header_len += n;

@@ -63,11 +63,12 @@ http_address(const struct msg_addresses *msg)
 
 /*
  * Find what libcurl has to know about the host of a URL; NULL for an address.
- * Returns -1 with the reason where nothing is known: libcurl must never look a
- * name up.  The caller has to resolve_release() what it got.
+ * Returns -1 and why, with the reason, where nothing is known: libcurl must
+ * never look a name up.  The caller has to resolve_release() what it got.
  */
 int
-host_resolve(const char *url, struct resolve **resolve, char *why, size_t len)
+host_resolve(const char *url, struct resolve **resolve, enum transport *failed,
+    char *why, size_t len)
 {
 	char name[HOST_LEN], ip[16];
 	struct host *host;
@@ -76,6 +77,7 @@ host_resolve(const char *url, struct resolve **resolve, char *why, size_t len)
 	*resolve = NULL;
 	if (url_host(url, name, sizeof(name), &port) == -1) {
 		snprintf(why, len, "not a URL that can be called");
+		*failed = TRANSPORT_REQUEST;
 		return (-1);
 	}
 	if (inet_pton(AF_INET, name, ip) == 1 ||
@@ -83,8 +85,8 @@ host_resolve(const char *url, struct resolve **resolve, char *why, size_t len)
 		return (0);
 	host = host_get(name);
 	if (host->addresses == NULL) {
-		snprintf(why, len, "no address for %s: %.*s", name,
-		    REASON_LEN - HOST_LEN - 32, host->error);
+		strlcpy(why, host->error, len);
+		*failed = TRANSPORT_ADDRESS;
 		return (-1);
 	}
 	*resolve = resolve_get(host, port);

@@ -74,7 +74,8 @@ struct slot {
 	size_t len;
 	size_t size;
 	size_t header_len;
-	bool too_big;
+	bool body_too_big;
+	bool header_too_big;
 	char retry_after[64];
 	char ratelimit[64];
 };
@@ -104,7 +105,8 @@ struct http_call {
 	uint32_t timeout;
 	int64_t started;
 	int64_t launched;
-	char *error; /* CALL_FAILED */
+	enum transport transport; /* CALL_FAILED */
+	char *error;		  /* likewise */
 	http_done done;
 	void *arg;
 };
@@ -152,7 +154,8 @@ struct slot *slot_get(void);
 void slot_release(struct slot *);
 
 /* http_host.c */
-int host_resolve(const char *url, struct resolve **, char *why, size_t);
+int host_resolve(const char *url, struct resolve **, enum transport *,
+    char *why, size_t);
 void resolve_release(struct resolve *);
 int url_host(const char *url, char *host, size_t, uint16_t *port);
 

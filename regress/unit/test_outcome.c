@@ -11,8 +11,7 @@
 
 #include <cmocka.h>
 
-#include "gcp.h"
-#include "http.h"
+#include "../../common/outcome.c"
 
 #ifndef REGRESS_DIR
 #define REGRESS_DIR "regress"
@@ -40,7 +39,8 @@ sample(const char *name)
 
 /* Judge a body that came with a status; the reason stays until next time. */
 static enum answer
-judge_body(judge *f, long status, const char *body, const char **why)
+judge_type(judge *f, long status, const char *type, const char *body,
+    const char **why)
 {
 	static char reason[REASON_LEN];
 	struct http_reply reply;
@@ -50,10 +50,17 @@ judge_body(judge *f, long status, const char *body, const char **why)
 	reply.status = status;
 	reply.body = body;
 	reply.body_len = strlen(body);
-	strlcpy(reply.content_type, "text/html", sizeof(reply.content_type));
+	strlcpy(reply.content_type, type, sizeof(reply.content_type));
 	memset(reason, 'x', sizeof(reason));
 	*why = reason;
 	return (f(&reply, reason, sizeof(reason)));
+}
+
+static enum answer
+judge_body(judge *f, long status, const char *body, const char **why)
+{
+	return (judge_type(f, status, "application/json; charset=UTF-8", body,
+	    why));
 }
 
 static enum answer
@@ -142,9 +149,9 @@ not_the_api(void **state)
 	for (i = 0; i < 3; i++) {
 		for (j = 0; j < 5; j++) {
 			for (k = 0; k < 4; k++) {
-				assert_int_equal(judge_body(judges[i],
-						     statuses[k], bodies[j],
-						     &why),
+				assert_int_equal(judge_type(judges[i],
+						     statuses[k], "text/html",
+						     bodies[j], &why),
 				    ANSWER_TRANSIENT);
 				assert_non_null(strstr(why, "not JSON"));
 				assert_null(strstr(why, "<html>"));
@@ -246,6 +253,192 @@ cloudflare(void **state)
 	    ANSWER_PERMANENT);
 }
 
+/* A success is JSON that says so, where it says anything. */
+static void
+media_types(void **state)
+{
+	static const struct {
+		const char *type;
+		bool good;
+	} cases[] = {
+		{ "", true },
+		{ "application/json", true },
+		{ "application/json; charset=UTF-8", true },
+		{ "Application/JSON;charset=utf-8", true },
+		{ "application/problem+json", true },
+		{ "application/vnd.api+json ; v=1", true },
+		{ "text/html", false },
+		{ "text/html; charset=application/json", false },
+		{ "text/plain", false },
+		{ "application/jsonp", false },
+		{ "application/json5", false },
+		{ "+json", false },
+		{ "json", false },
+	};
+	static judge *const judges[] = { outcome_google, outcome_token,
+		outcome_cloudflare };
+	const char *why;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (j = 0; j < 3; j++) {
+			assert_int_equal(judge_type(judges[j], 200,
+					     cases[i].type,
+					     "{\"success\":true}", &why),
+			    cases[i].good ? ANSWER_OK : ANSWER_TRANSIENT);
+			if (!cases[i].good)
+				assert_non_null(strstr(why,
+				    "HTTP 200: the answer is not JSON ("));
+		}
+		/* what an error says is taken as it comes */
+		assert_int_equal(judge_type(outcome_google, 403, cases[i].type,
+				     "{\"error\":{\"message\":\"m\"}}", &why),
+		    ANSWER_PERMANENT);
+		assert_string_equal(why, "HTTP 403 error: m");
+	}
+	judge_type(outcome_google, 200, "text/html", "{}", &why);
+	assert_string_equal(why,
+	    "HTTP 200: the answer is not JSON (text/html, 2 bytes)");
+}
+
+/* The example of a row, as each of its APIs would say it. */
+static void
+make_body(const struct outcome_row *row, unsigned int api, char *body,
+    size_t size)
+{
+	const char *code = row->code != NULL ? row->code : "other";
+	const char *message = row->message != NULL ? row->message : "m";
+
+	if (row->content == CONTENT_NOT_JSON)
+		snprintf(body, size, "<html>");
+	else if (api == OUTCOME_TOKEN)
+		snprintf(body, size,
+		    "{\"error\":\"%s\",\"error_description\":\"%s\"}", code,
+		    message);
+	else if (api == OUTCOME_CLOUDFLARE)
+		snprintf(body, size,
+		    "{\"success\":%s,\"errors\":[{\"code\":1,\"message\":"
+		    "\"%s\"}]}",
+		    row->answer == ANSWER_OK ? "true" : "false", message);
+	else
+		snprintf(body, size,
+		    "{\"error\":{\"message\":\"%s\",\"details\":[{\"@type\":"
+		    "\"google.rpc.ErrorInfo\",\"reason\":\"%s\"}]}}",
+		    message, code);
+}
+
+static void
+row_judged(const struct outcome_row *row, unsigned int api, judge *f)
+{
+	char body[512], reason[REASON_LEN];
+	struct http_reply reply;
+	const char *why;
+	enum answer answer;
+
+	if (row->status == 0) {
+		memset(&reply, 0, sizeof(reply));
+		reply.transport = row->transport;
+		strlcpy(reply.error, "h: what", sizeof(reply.error));
+		answer = f(&reply, reason, sizeof(reason));
+		assert_string_equal(reason, "h: what");
+		assert_string_equal(outcome_text(row->transport), row->text);
+		why = row->text;
+	} else if (row->content >= CONTENT_SHAPE &&
+	    row->content != CONTENT_FAILURE) {
+		answer = outcome_content(row->content, "detail", reason,
+		    sizeof(reason));
+		why = reason;
+		assert_non_null(strstr(why, "detail"));
+	} else {
+		make_body(row, api, body, sizeof(body));
+		answer = judge_type(f, row->status,
+		    row->content == CONTENT_TYPE ? "text/html" : "", body,
+		    &why);
+	}
+	assert_int_equal(answer, row->answer);
+	if (row->answer == ANSWER_OK)
+		assert_string_equal(why, "");
+	else if (row->text != NULL)
+		assert_non_null(strstr(why, row->text));
+	if (row->code != NULL)
+		assert_non_null(strstr(why, row->code));
+}
+
+/* Every row is reached by its own example, for each of its APIs. */
+static void
+all_rows(void **state)
+{
+	static judge *const judges[] = { outcome_google, outcome_cloudflare,
+		outcome_token };
+	const struct outcome_row *row;
+	struct ending ending;
+	unsigned int api;
+	size_t i, j, n;
+
+	(void)state;
+	n = outcome_rows(&row);
+	assert_true(n > 40);
+	for (i = 0; i < n; i++) {
+		assert_true(row[i].last >= row[i].status);
+		for (j = 0; j < n; j++)
+			assert_true(
+			    i == j || strcmp(row[i].name, row[j].name) != 0);
+		for (j = 0; j < 3; j++) {
+			api = 1U << j;
+			if ((row[i].apis & api) == 0)
+				continue;
+			memset(&ending, 0, sizeof(ending));
+			ending.api = api;
+			ending.transport = row[i].transport;
+			ending.status = row[i].status;
+			ending.content = row[i].content;
+			ending.code[0] = row[i].code;
+			ending.message = row[i].message;
+			assert_ptr_equal(row_find(&ending), &row[i]);
+			row_judged(&row[i], api, judges[j]);
+		}
+	}
+}
+
+/* And there is one for whatever may come. */
+static void
+no_gaps(void **state)
+{
+	struct ending ending;
+	const struct outcome_row *row;
+	unsigned int api;
+	enum content content;
+
+	(void)state;
+	memset(&ending, 0, sizeof(ending));
+	for (api = OUTCOME_COMPUTE; api < OUTCOME_ALL; api <<= 1) {
+		ending.api = api;
+		ending.status = 0;
+		for (ending.transport = 0; ending.transport < TRANSPORT_MAX;
+		     ending.transport++) {
+			row = row_find(&ending);
+			assert_int_equal(row->transport, ending.transport);
+			assert_int_equal(row->status, 0);
+			assert_non_null(row->text);
+		}
+		ending.transport = 0;
+		for (ending.status = 200; ending.status < 1000;
+		     ending.status++) {
+			for (content = CONTENT_JSON;
+			     content <= CONTENT_NOT_JSON; content++) {
+				ending.content = content;
+				row = row_find(&ending);
+				assert_true(row->status <= ending.status);
+				assert_true(row->last >= ending.status);
+				assert_int_equal(row->answer == ANSWER_OK,
+				    ending.status < 300 &&
+					content == CONTENT_JSON);
+			}
+		}
+	}
+}
+
 /* What came from the network cannot forge log lines, nor show a secret. */
 static void
 clean(void **state)
@@ -301,6 +494,9 @@ main(void)
 		cmocka_unit_test(not_the_api),
 		cmocka_unit_test(token_endpoint),
 		cmocka_unit_test(cloudflare),
+		cmocka_unit_test(media_types),
+		cmocka_unit_test(all_rows),
+		cmocka_unit_test(no_gaps),
 		cmocka_unit_test(clean),
 		cmocka_unit_test(urls),
 	};
