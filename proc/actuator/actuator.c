@@ -182,7 +182,7 @@ conf_cf_token(const struct imsg *imsg)
 	if (account->token == NULL)
 		fatal("token");
 	if (staged == NULL)
-		plans_new_token(account->id);
+		account_new_token(account->id);
 }
 
 static void
@@ -230,6 +230,7 @@ conf_commit(void)
 	running = staged;
 	staged = NULL;
 	plans_forget_steering();
+	account_forget_lists();
 	token_uri(running->token_uri);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }

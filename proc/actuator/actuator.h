@@ -44,32 +44,57 @@ struct config {
 };
 
 struct job;
+struct table;
 
-/* The end of a call: json is the answer where it is ANSWER_OK, and valid until
- * the callback returns; else reason says what happened. */
+/* The end of a call: json is the answer where it is ANSWER_OK, and the
+ * caller's to keep by a reference; else reason says what happened. */
 struct answered {
 	enum answer answer;
-	const json_t *json;
+	json_t *json;
 	bool sent; /* the server may have done what was asked */
 	bool answered;
 	long status;
 	char reason[REASON_LEN];
 };
 
-typedef void (*call_cb)(struct job *, const struct answered *);
+typedef void (*call_cb)(void *who, const struct answered *);
 typedef void (*job_cb)(struct job *);
 
-/* The call that a job is making; it makes one at a time. */
+/* The call that a job makes to Compute, or a table to Cloudflare; each makes
+ * one at a time. */
 struct call {
-	enum api api;
+	struct job *job; /* one of them is NULL */
+	struct table *table;
+	struct event *timer;
+	bool asked_token; /* of Cloudflare, after a 401 */
+
 	enum http_method method;
 	char *url;
 	char *body;    /* NULL: none */
 	bool repeated; /* with a new token */
 	bool waiting;  /* for a token */
+	uint32_t connect_timeout;
 	uint32_t timeout;
 	struct http_call *http;
 	call_cb cb;
+};
+
+/* The routes of an account.  One list of them serves all jobs that wait for
+ * it, and one update carries what all of these have to change. */
+struct table {
+	TAILQ_ENTRY(table) entry;
+	char id[ACCOUNT_LEN]; /* of the account */
+	TAILQ_HEAD(, job) waiting;
+	TAILQ_HEAD(, job) batch; /* those that it is read and written for */
+	bool busy;		 /* with the batch */
+	struct event *timer;	 /* begins one */
+	struct config *config;	 /* of the batch, or NULL */
+	uint32_t timeout;	 /* milliseconds, of a list */
+	uint32_t bulk_timeout;
+	char corr[CORR_LEN]; /* of a batch of one */
+	struct call call;
+	json_t *list;	/* the last one, NULL: none since the last write */
+	int64_t listed; /* when, at the earliest, it was as it says */
 };
 
 /* What has been found and done for one prefix. */
@@ -100,7 +125,6 @@ struct job {
 	struct call call;
 	struct event *timer;
 	job_cb timer_cb;
-	bool asked_token;	     /* of Cloudflare, after a 401 */
 	struct lock *lock;	     /* held, or waited for */
 	TAILQ_ENTRY(job) lock_entry; /* in the lock's queue */
 	job_cb lock_cb;
@@ -121,10 +145,17 @@ struct job {
 	int32_t http_status;
 
 	/* Cloudflare. */
+	struct table *table;	      /* waits there, or is in its batch */
+	TAILQ_ENTRY(job) table_entry; /* in one of its queues */
+	bool in_batch;
+	bool fresh; /* no older list will do */
+	bool older; /* one has shown all as it should be */
 	json_t *ours;
 	json_t *differing;
-	size_t put; /* of those that differ, so many have been sent */
-	bool puts_repeated;
+	size_t put;    /* of those that differ, so many have been sent */
+	size_t in_put; /* as many are in the call under way */
+	bool put_made; /* in this step */
+	bool put_repeated;
 	struct msg_plan_routes routes;
 };
 
@@ -136,10 +167,12 @@ void config_release(struct config *);
 bool actuator_stopping(void);
 
 /* call.c */
-void call_start(struct job *, enum api, enum http_method, char *url, char *body,
-    uint32_t timeout, call_cb);
-void call_abort(struct job *);
-void call_new_token(struct job *, const char *account);
+void call_init(struct call *, struct job *, struct table *);
+void call_start(struct call *, enum http_method, char *url, char *body,
+    uint32_t timeout, int64_t deadline, call_cb);
+void call_abort(struct call *);
+void call_free(struct call *);
+void call_new_token(struct call *);
 
 /* lock.c */
 void lock_take(struct job *, const char *key, job_cb);
@@ -150,7 +183,6 @@ void lock_release(struct job *);
 void plan_start(uint32_t failover, const struct msg_plan *);
 void plan_permit(uint32_t failover, const struct msg_permit *);
 void plan_refuse(uint32_t failover, const struct msg_plan *, const char *why);
-void plans_new_token(const char *account);
 void plans_forget_steering(void);
 void plans_stop(void);
 void plan_steering(const struct job *);
@@ -167,7 +199,20 @@ void router_write(struct job *, const enum advert advert[PREFIXES]);
 void router_look(struct job *, const enum advert advert[PREFIXES]);
 void router_effect(struct job *, const enum advert advert[PREFIXES]);
 
+/* account.c */
+void account_enter(struct job *);
+void account_leave(struct job *);
+bool account_waits(const struct job *);
+void account_new_token(const char *account);
+void account_forget_lists(void);
+
 /* routes.c */
 void routes_write(struct job *);
+bool routes_older(struct job *, json_t *list);
+void routes_judge(struct job *, json_t *list, long status);
+void routes_add(struct job *, json_t *body);
+void routes_sent(struct job *, long status);
+void routes_failed(struct job *, const struct answered *);
+bool routes_only_ours(const struct table *, const json_t *body);
 
 #endif /* MTGCPD_ACTUATOR_H */

@@ -7,37 +7,36 @@
 #include "actuator.h"
 #include "child.h"
 #include "log.h"
-#include "pick.h"
 #include "token.h"
 
 /*
- * One call of a job: with a token, repeated once with a new one after a 401,
- * and, if it writes, only if it may.  Every PATCH and PUT of this program goes
- * through may_write().
+ * One call: with a token, repeated once with a new one after a 401, and, if it
+ * writes, only if it may.  Every PATCH and PUT of this program goes through
+ * may_write().
  */
 
 #define TOKEN_WAIT 2000 /* milliseconds that a new Cloudflare token may take */
 
-static void call_send(struct job *);
+static void call_send(struct call *);
 
-static const char *
-account_id(const struct job *job)
-{
-	return (job->config->account[job->act->conf.account].id);
-}
-
-/* The number of a job's account in the newest configuration, which has its
+/* The number of a table's account in the newest configuration, which has its
  * newest token; -1: it is not there any more. */
 static int
-account_index(const struct job *job)
+account_index(const struct table *table)
 {
 	const struct config *newest = config_current();
 	size_t i;
 
 	for (i = 0; i < newest->naccounts; i++)
-		if (strcmp(newest->account[i].id, account_id(job)) == 0)
+		if (strcmp(newest->account[i].id, table->id) == 0)
 			return ((int)i);
 	return (-1);
+}
+
+static const char *
+corr_of(const struct call *call)
+{
+	return (call->job != NULL ? call->job->plan.corr : call->table->corr);
 }
 
 static bool
@@ -46,41 +45,53 @@ begins(const char *text, const char *prefix)
 	return (strncmp(text, prefix, strlen(prefix)) == 0);
 }
 
+static bool
+may_patch(const struct job *job, const char *url, const json_t *body)
+{
+	const struct msg_conf_act *conf = &job->act->conf;
+	char *expected;
+	bool may;
+
+	expected = url_join(job->config->url[API_COMPUTE],
+	    "/projects/%s/regions/%s/routers/%s?requestId=", conf->project,
+	    conf->region, conf->router);
+	may = !conf->passive && begins(url, expected) &&
+	    merge_only_ours(job->router, &job->targets, body, conf->prefix);
+	free(expected);
+	return (may);
+}
+
+static bool
+may_put(const struct table *table, const char *url, const json_t *body)
+{
+	char *expected;
+	bool may;
+
+	expected = url_join(table->config->url[API_CLOUDFLARE],
+	    "/accounts/%s/magic/routes", table->id);
+	may = strcmp(url, expected) == 0 && routes_only_ours(table, body);
+	free(expected);
+	return (may);
+}
+
 /*
  * The last look before a write.  Even if everything else in this program were
- * wrong: not in passive mode, only to this failover's router and account, and
+ * wrong: not in passive mode, only to the failover's router and account, and
  * nothing but its two prefixes and its routes' two priorities.
  */
 static bool
-may_write(const struct job *job)
+may_write(const struct call *call)
 {
-	const struct msg_conf_act *conf = &job->act->conf;
-	const struct call *call = &job->call;
-	char *expected;
 	json_t *json;
-	bool may;
+	bool may = false;
 
 	json = call->body == NULL ? NULL : json_loads(call->body, 0, NULL);
-	if (json == NULL || conf->passive) {
-		json_decref(json);
+	if (json == NULL)
 		return (false);
-	}
-	if (call->method == HTTP_PATCH) {
-		expected = url_join(job->config->url[API_COMPUTE],
-		    "/projects/%s/regions/%s/routers/%s?requestId=",
-		    conf->project, conf->region, conf->router);
-		may = begins(call->url, expected) &&
-		    merge_only_ours(job->router, &job->targets, json,
-			conf->prefix);
-	} else {
-		expected = url_join(job->config->url[API_CLOUDFLARE],
-		    "/accounts/%s/magic/routes", account_id(job));
-		may = call->method == HTTP_PUT &&
-		    strcmp(call->url, expected) == 0 &&
-		    pick_only_ours(json, conf->match, conf->priority,
-			conf->failed);
-	}
-	free(expected);
+	if (call->method == HTTP_PATCH && call->job != NULL)
+		may = may_patch(call->job, call->url, json);
+	else if (call->method == HTTP_PUT && call->table != NULL)
+		may = may_put(call->table, call->url, json);
 	json_decref(json);
 	return (may);
 }
@@ -95,136 +106,144 @@ call_forget(struct call *call)
 	call->waiting = false;
 }
 
-/* The call is over: tell the job. */
+/* The call is over: tell who made it.  It may be gone after that. */
 static void
-call_end(struct job *job, const struct answered *answered)
+call_end(struct call *call, const struct answered *answered)
 {
-	call_cb cb = job->call.cb;
+	void *who = call->job != NULL ? (void *)call->job : call->table;
+	call_cb cb = call->cb;
 
-	call_forget(&job->call);
-	cb(job, answered);
+	call_forget(call);
+	cb(who, answered);
 }
 
 static void
-call_refuse(struct job *job, const char *why)
+call_refuse(struct call *call, const char *why)
 {
 	struct answered answered = { .answer = ANSWER_TRANSIENT };
 
 	strlcpy(answered.reason, why, sizeof(answered.reason));
-	call_end(job, &answered);
+	call_end(call, &answered);
 }
 
 /* A new token has come, or none can be had. */
 static void
 token_came(void *arg)
 {
-	struct job *job = arg;
+	struct call *call = arg;
 
-	job->call.waiting = false;
+	call->waiting = false;
 	if (token_current() == NULL)
-		call_refuse(job, token_problem());
+		call_refuse(call, token_problem());
 	else
-		call_send(job);
+		call_send(call);
 }
 
 static void
-token_late(struct job *job)
+token_late(evutil_socket_t fd __unused, short what __unused, void *arg)
 {
-	job->call.waiting = false;
-	call_refuse(job, "HTTP 401: Cloudflare refused the token");
+	struct call *call = arg;
+
+	log_setcorr(corr_of(call));
+	call->waiting = false;
+	call_refuse(call, "HTTP 401: Cloudflare refused the token");
+	log_setcorr("");
 }
 
 /*
  * Get a new token for a call that was answered with 401.  False: that has been
- * done, for this call or, at Cloudflare, for this plan.
+ * done, for this call or, at Cloudflare, for all that belongs to it.
  */
 static bool
-call_again(struct job *job, const char *bearer)
+call_again(struct call *call, const char *bearer)
 {
+	struct timeval tv = { TOKEN_WAIT / 1000, TOKEN_WAIT % 1000 * 1000 };
 	int index;
 
-	if (job->call.repeated)
+	if (call->repeated)
 		return (false);
-	job->call.repeated = true;
-	if (job->call.api == API_COMPUTE) {
+	call->repeated = true;
+	if (call->job != NULL) {
 		token_refused(bearer);
-		call_send(job);
+		call_send(call);
 		return (true);
 	}
-	index = account_index(job);
-	if (job->asked_token || index == -1)
+	index = account_index(call->table);
+	if (call->asked_token || index == -1)
 		return (false);
-	job->asked_token = true;
-	job->call.waiting = true;
+	call->asked_token = true;
+	call->waiting = true;
 	child_send(IMSG_CF_REFUSED, (uint32_t)index, NULL, 0);
-	job_timer(job, TOKEN_WAIT, token_late);
+	if (evtimer_add(call->timer, &tv) == -1)
+		fatalx("evtimer_add");
 	return (true);
 }
 
 static void
 call_done(const struct http_reply *reply, void *arg)
 {
-	struct job *job = arg;
+	struct call *call = arg;
 	struct answered answered = { 0 };
 	char why[REASON_LEN];
-	json_t *json = NULL;
 
-	job->call.http = NULL;
-	log_setcorr(job->plan.corr);
-	answered.answer = job->call.api == API_COMPUTE ?
+	call->http = NULL;
+	log_setcorr(corr_of(call));
+	answered.answer = call->job != NULL ?
 	    outcome_google(reply, answered.reason, sizeof(answered.reason)) :
 	    outcome_cloudflare(reply, answered.reason, sizeof(answered.reason));
-	if (answered.answer == ANSWER_TOKEN && call_again(job, reply->bearer)) {
+	if (answered.answer == ANSWER_TOKEN &&
+	    call_again(call, reply->bearer)) {
 		log_setcorr("");
 		return;
 	}
 	if (reply->answered && reply->status / 100 == 2)
-		json = json_answer(reply->body, reply->body_len, why,
+		answered.json = json_answer(reply->body, reply->body_len, why,
 		    sizeof(why));
-	if (answered.answer == ANSWER_OK && json == NULL) {
+	if (answered.answer == ANSWER_OK && answered.json == NULL) {
 		answered.answer = ANSWER_TRANSIENT;
 		strlcpy(answered.reason, why, sizeof(answered.reason));
 	}
-	answered.json = json;
 	answered.sent = reply->sent;
 	/* A success that cannot be read tells nothing of what was done. */
 	answered.answered = reply->answered &&
-	    (reply->status / 100 != 2 || json != NULL);
+	    (reply->status / 100 != 2 || answered.json != NULL);
 	answered.status = reply->answered ? reply->status : 0;
-	call_end(job, &answered);
-	json_decref(json);
+	call_end(call, &answered);
+	json_decref(answered.json);
 	log_setcorr("");
 }
 
 static void
-call_send(struct job *job)
+call_send(struct call *call)
 {
-	struct call *call = &job->call;
 	struct http_request request;
-	int index = account_index(job);
+	int index;
 
 	memset(&request, 0, sizeof(request));
-	if (call->api == API_COMPUTE)
+	if (call->job != NULL) {
 		request.bearer = token_current();
-	else if (index != -1)
-		request.bearer = config_current()->account[index].token;
-	if (request.bearer == NULL) {
-		if (call->api == API_CLOUDFLARE) {
-			call_refuse(job, "there is no Cloudflare token");
+		if (request.bearer == NULL) {
+			call->waiting = true;
+			token_when_ready(token_came, call);
 			return;
 		}
-		call->waiting = true;
-		token_when_ready(token_came, job);
-		return;
+	} else {
+		index = account_index(call->table);
+		if (index != -1)
+			request.bearer = config_current()->account[index].token;
+		if (request.bearer == NULL) {
+			call_refuse(call, "there is no Cloudflare token");
+			return;
+		}
 	}
-	if (call->method != HTTP_GET && !may_write(job)) {
+	if (call->method != HTTP_GET && !may_write(call)) {
 		log_errorx("refused to write what is not ours: %s", call->url);
-		call_refuse(job, "outside of what may be written");
+		call_refuse(call, "outside of what may be written");
 		return;
 	}
 	request.method = call->method;
 	request.url = call->url;
-	request.connect_timeout = job->act->conf.connect_timeout;
+	request.connect_timeout = call->connect_timeout;
 	request.timeout = call->timeout;
 	request.write = true; /* the reads of a write go before others, too */
 	if (call->body != NULL) {
@@ -232,52 +251,68 @@ call_send(struct job *job)
 		request.body = call->body;
 		request.body_len = strlen(call->body);
 	}
-	call->http = http_start(&request, call_done, job);
+	call->http = http_start(&request, call_done, call);
+}
+
+/* Prepare for the calls of a job, or of a table. */
+void
+call_init(struct call *call, struct job *job, struct table *table)
+{
+	call->job = job;
+	call->table = table;
+	call->timer = evtimer_new(base, token_late, call);
+	if (call->timer == NULL)
+		fatalx("evtimer_new");
 }
 
 /*
  * Make a call: url and body (NULL: none) are freed here; timeout is in
- * milliseconds, and cut to what is left of the step.  cb is told how it ended,
- * exactly once, unless the job is aborted.
+ * milliseconds, and cut to what is left until the deadline.  cb is told how it
+ * ended, exactly once, unless the call is aborted.
  */
 void
-call_start(struct job *job, enum api api, enum http_method method, char *url,
-    char *body, uint32_t timeout, call_cb cb)
+call_start(struct call *call, enum http_method method, char *url, char *body,
+    uint32_t timeout, int64_t deadline, call_cb cb)
 {
-	struct call *call = &job->call;
-	int64_t left = job->deadline - http_now();
+	int64_t left = deadline - http_now();
 
 	if (left < 1)
 		left = 1;
-	memset(call, 0, sizeof(*call));
-	call->api = api;
 	call->method = method;
 	call->url = url;
 	call->body = body;
+	call->repeated = false;
 	call->timeout = timeout < left ? timeout : (uint32_t)left;
 	call->cb = cb;
-	call_send(job);
+	call_send(call);
 }
 
-/* Give up the call of a job, if there is one; its callback is not called. */
+/* Give up the call, if there is one; its callback is not called. */
 void
-call_abort(struct job *job)
+call_abort(struct call *call)
 {
-	if (job->call.http != NULL)
-		http_cancel(job->call.http);
-	if (job->call.waiting)
-		token_forget_waiter(token_came, job);
-	call_forget(&job->call);
+	if (call->http != NULL)
+		http_cancel(call->http);
+	if (call->waiting && call->job != NULL)
+		token_forget_waiter(token_came, call);
+	evtimer_del(call->timer);
+	call_forget(call);
 }
 
-/* The token of an account has come anew: repeat what waits for it. */
 void
-call_new_token(struct job *job, const char *account)
+call_free(struct call *call)
 {
-	if (!job->call.waiting || job->call.api != API_CLOUDFLARE ||
-	    strcmp(account_id(job), account) != 0)
+	call_abort(call);
+	event_free(call->timer);
+}
+
+/* A new token of a table's account has come: repeat what waits for it. */
+void
+call_new_token(struct call *call)
+{
+	if (!call->waiting)
 		return;
-	evtimer_del(job->timer);
-	job->call.waiting = false;
-	call_send(job);
+	evtimer_del(call->timer);
+	call->waiting = false;
+	call_send(call);
 }

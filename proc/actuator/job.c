@@ -22,13 +22,14 @@ static void step_effect(struct job *);
 static void step_report(struct job *);
 static void step_routes(struct job *);
 static void step_look(struct job *);
+static void step_sure(struct job *);
 static void step_drain(struct job *);
 static void step_withdraw(struct job *);
 
 static const job_cb to_priority[] = { step_router, step_effect, step_report,
 	step_routes, NULL };
 static const job_cb to_failed[] = { step_advertise, step_routes, step_look,
-	step_drain, step_withdraw, step_effect, step_report, NULL };
+	step_sure, step_drain, step_withdraw, step_effect, step_report, NULL };
 
 /* A failover: the plan that runs, and the one that will replace it. */
 struct slot {
@@ -176,7 +177,8 @@ job_end(struct job *job, enum plan_status status, const char *step,
 		slot->steered = false; /* may be of another failover now */
 	send_done(failover, &job->plan, status, job, step, error);
 	lock_release(job);
-	call_abort(job);
+	account_leave(job);
+	call_free(&job->call);
 	event_free(job->timer);
 	json_decref(job->router);
 	json_decref(job->patch);
@@ -219,6 +221,7 @@ job_may_begin(struct job *job)
 	if (!job->superseded && !job->held && !actuator_stopping())
 		return (true);
 	lock_release(job);
+	account_leave(job);
 	job_next(job);
 	return (false);
 }
@@ -319,17 +322,25 @@ step_routes(struct job *job)
 		routes_write(job);
 }
 
+/* The routes have been seen with the failed priority. */
+static void
+note_steered(const struct job *job)
+{
+	struct slot *slot = slot_get(job->failover);
+
+	if (slot->steered)
+		return;
+	slot->steered = true;
+	slot->steered_at = http_now();
+}
+
 /* Is there anything to withdraw?  If not, nothing has to drain. */
 static void
 step_look(struct job *job)
 {
-	struct slot *slot = slot_get(job->failover);
 	enum advert advert[PREFIXES];
 
-	if (!slot->steered) {
-		slot->steered = true;
-		slot->steered_at = http_now();
-	}
+	note_steered(job);
 	only(job, ADVERT_WITHDRAW, ADVERT_WITHDRAW, advert);
 	if (nothing(advert))
 		job_step_done(job);
@@ -349,13 +360,25 @@ withdraws(const struct job *job)
 	return (false);
 }
 
+/* What an older list says of the routes is not enough to withdraw. */
+static void
+step_sure(struct job *job)
+{
+	if (job->older && withdraws(job))
+		routes_write(job);
+	else
+		job_step_done(job);
+}
+
 /* The traffic that was on its way when the routes changed still arrives. */
 static void
 step_drain(struct job *job)
 {
 	const struct slot *slot = slot_get(job->failover);
-	int64_t left = slot->steered_at + job->act->conf.drain - http_now();
+	int64_t left;
 
+	note_steered(job);
+	left = slot->steered_at + job->act->conf.drain - http_now();
 	if (left <= 0 || !withdraws(job) || job->act->conf.passive)
 		job_step_done(job);
 	else
@@ -381,8 +404,8 @@ job_idle(const struct job *job)
 {
 	const job_cb step = job_steps(job)[job->step];
 
-	return (job->paused || lock_waits(job) || step == step_drain ||
-	    step == step_effect);
+	return (job->paused || lock_waits(job) || account_waits(job) ||
+	    step == step_drain || step == step_effect);
 }
 
 static void
@@ -412,6 +435,8 @@ plan_begin(uint32_t failover, const struct msg_plan *plan, bool held)
 	job->timer = evtimer_new(base, on_timer, job);
 	if (job->timer == NULL)
 		fatalx("evtimer_new");
+	call_init(&job->call, job, NULL);
+	job->call.connect_timeout = job->act->conf.connect_timeout;
 	slot->job = job;
 	log_setcorr(job->plan.corr);
 	job_next(job);
@@ -459,17 +484,6 @@ plan_permit(uint32_t failover, const struct msg_permit *permit)
 	job->held = !permit->proceed;
 	if (job->paused && !job->held)
 		job_next(job);
-}
-
-/* A new token of the account has come. */
-void
-plans_new_token(const char *account)
-{
-	size_t i;
-
-	for (i = 0; i < nslots; i++)
-		if (slots[i].job != NULL)
-			call_new_token(slots[i].job, account);
 }
 
 /* The routes of the job's failover are about to be written. */

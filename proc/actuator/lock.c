@@ -8,9 +8,9 @@
 #include "log.h"
 
 /*
- * One write at a time to a router, and to the routes of an account: the last
- * writer of an array wins, so nobody else of us may write between our reading
- * and our writing.  First come, first served.
+ * One write at a time to a router: the last writer of an array wins, so nobody
+ * else of us may write between our reading and our writing.  First come, first
+ * served.
  */
 
 struct lock {

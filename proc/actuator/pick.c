@@ -160,20 +160,21 @@ writable(const json_t *route, json_int_t priority)
 }
 
 /*
- * The body of a bulk update that gives the routes from the given one on, as
- * many as one call may carry, that priority.  Caller releases.
+ * Add the routes from the given one on to those of a bulk update, with that
+ * priority, as many as one call may carry.  Returns how many were added.
  */
-json_t *
-pick_bulk(const json_t *differing, size_t from, json_int_t priority)
+size_t
+pick_add(json_t *routes, const json_t *differing, size_t from,
+    json_int_t priority)
 {
-	json_t *routes = json_array();
 	size_t i;
 
-	for (i = from; i < json_array_size(differing) && i - from < BULK_MAX;
+	for (i = from; i < json_array_size(differing) &&
+	     json_array_size(routes) < BULK_MAX;
 	     i++)
 		json_array_append_new(routes,
 		    writable(json_array_get(differing, i), priority));
-	return (json_pack("{s:o}", "routes", routes));
+	return (i - from);
 }
 
 static const json_t *
@@ -213,13 +214,31 @@ pick_unharmed(const json_t *before, const json_t *after)
 	return (equal);
 }
 
-/*
- * The last look before a write: are all routes in the body ours, and is the
- * priority one of the two that we may give?
- */
+/* Does exactly one failover look after the route, may it be written, and has
+ * it one of the two priorities that this one may give? */
+static bool
+is_ours(const json_t *route, const struct pick_owner *owner, size_t n)
+{
+	const struct pick_owner *found = NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (owner[i].match == NULL || !matches(route, owner[i].match))
+			continue;
+		if (found != NULL)
+			return (false);
+		found = &owner[i];
+	}
+	return (found != NULL && found->may &&
+	    json_is_integer(json_object_get(route, "priority")) &&
+	    (priority_of(route) == found->priority ||
+		priority_of(route) == found->failed));
+}
+
+/* The last look before a write: are all routes in the body ours, each with a
+ * priority that it may get? */
 bool
-pick_only_ours(const json_t *body, const char *match, json_int_t priority,
-    json_int_t failed)
+pick_only_ours(const json_t *body, const struct pick_owner *owner, size_t n)
 {
 	const json_t *routes = json_object_get(body, "routes");
 	json_t *route;
@@ -228,9 +247,7 @@ pick_only_ours(const json_t *body, const char *match, json_int_t priority,
 	if (json_array_size(routes) == 0 || json_array_size(routes) > BULK_MAX)
 		return (false);
 	json_array_foreach(routes, i, route)
-		if (!matches(route, match) ||
-		    (priority_of(route) != priority &&
-			priority_of(route) != failed))
+		if (!is_ours(route, owner, n))
 			return (false);
 	return (true);
 }

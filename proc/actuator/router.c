@@ -38,6 +38,14 @@ router_url(const struct job *job, const char *rest)
 }
 
 static void
+router_call(struct job *job, enum http_method method, char *url, char *body,
+    call_cb cb)
+{
+	call_start(&job->call, method, url, body, job->act->conf.api_timeout,
+	    job->deadline, cb);
+}
+
+static void
 router_begin(struct job *job, const enum advert advert[PREFIXES])
 {
 	memcpy(job->wanted.prefix, job->act->conf.prefix,
@@ -198,8 +206,9 @@ write_right(struct job *job)
 
 /* The router as it is: what has to be written, if anything? */
 static void
-write_compare(struct job *job, const struct answered *answered)
+write_compare(void *who, const struct answered *answered)
 {
+	struct job *job = who;
 	char why[REASON_LEN];
 	int r;
 
@@ -233,8 +242,7 @@ write_compare(struct job *job, const struct answered *answered)
 static void
 write_read(struct job *job)
 {
-	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
-	    job->act->conf.api_timeout, write_compare);
+	router_call(job, HTTP_GET, router_url(job, ""), NULL, write_compare);
 }
 
 /* The router is being changed by another operation: later, and read anew. */
@@ -268,8 +276,10 @@ write_accepted(struct job *job, const json_t *operation)
 }
 
 static void
-write_answered(struct job *job, const struct answered *answered)
+write_answered(void *who, const struct answered *answered)
 {
+	struct job *job = who;
+
 	job->http_status = (int32_t)answered->status;
 	if (answered->answer == ANSWER_OK)
 		write_accepted(job, answered->json);
@@ -290,9 +300,8 @@ write_send(struct job *job)
 	char rest[ID_LEN + 16];
 
 	snprintf(rest, sizeof(rest), "?requestId=%s", job->request_id);
-	call_start(job, API_COMPUTE, HTTP_PATCH, router_url(job, rest),
-	    json_dumps(job->patch, JSON_COMPACT), job->act->conf.api_timeout,
-	    write_answered);
+	router_call(job, HTTP_PATCH, router_url(job, rest),
+	    json_dumps(job->patch, JSON_COMPACT), write_answered);
 }
 
 /* DONE without an error is success; HTTP 200 is not. */
@@ -329,8 +338,10 @@ operation_judge(struct job *job, const json_t *operation)
 }
 
 static void
-operation_answered(struct job *job, const struct answered *answered)
+operation_answered(void *who, const struct answered *answered)
 {
+	struct job *job = who;
+
 	if (answered->answer == ANSWER_OK)
 		operation_judge(job, answered->json);
 	else if (answered->status == 404)
@@ -345,17 +356,18 @@ operation_poll(struct job *job)
 {
 	const struct msg_conf_act *conf = &job->act->conf;
 
-	call_start(job, API_COMPUTE, HTTP_GET,
+	router_call(job, HTTP_GET,
 	    url_join(job->config->url[API_COMPUTE],
 		"/projects/%s/regions/%s/operations/%s", conf->project,
 		conf->region, job->operation),
-	    NULL, conf->api_timeout, operation_answered);
+	    NULL, operation_answered);
 }
 
 /* Is the router now as it should be?  If not, was it us or somebody else? */
 static void
-read_back_compare(struct job *job, const struct answered *answered)
+read_back_compare(void *who, const struct answered *answered)
 {
+	struct job *job = who;
 	char why[REASON_LEN];
 	int r;
 
@@ -392,8 +404,8 @@ read_back_compare(struct job *job, const struct answered *answered)
 static void
 read_back(struct job *job)
 {
-	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
-	    job->act->conf.api_timeout, read_back_compare);
+	router_call(job, HTTP_GET, router_url(job, ""), NULL,
+	    read_back_compare);
 }
 
 static void
@@ -422,8 +434,10 @@ router_write(struct job *job, const enum advert advert[PREFIXES])
 }
 
 static void
-look_compare(struct job *job, const struct answered *answered)
+look_compare(void *who, const struct answered *answered)
 {
+	struct job *job = who;
+
 	if (answered->answer != ANSWER_OK) {
 		router_fail(job, "router read", answered->reason);
 		return;
@@ -439,8 +453,7 @@ void
 router_look(struct job *job, const enum advert advert[PREFIXES])
 {
 	router_begin(job, advert);
-	call_start(job, API_COMPUTE, HTTP_GET, router_url(job, ""), NULL,
-	    job->act->conf.api_timeout, look_compare);
+	router_call(job, HTTP_GET, router_url(job, ""), NULL, look_compare);
 }
 
 /* Is any peer that we look after up? */
@@ -497,8 +510,9 @@ effect_fail(struct job *job, const char *why)
 }
 
 static void
-effect_judge(struct job *job, const struct answered *answered)
+effect_judge(void *who, const struct answered *answered)
 {
+	struct job *job = who;
 	char why[REASON_LEN];
 	bool unknown = false, missing = false;
 	int p;
@@ -542,9 +556,8 @@ effect_judge(struct job *job, const struct answered *answered)
 static void
 effect_poll(struct job *job)
 {
-	call_start(job, API_COMPUTE, HTTP_GET,
-	    router_url(job, "/getRouterStatus"), NULL,
-	    job->act->conf.api_timeout, effect_judge);
+	router_call(job, HTTP_GET, router_url(job, "/getRouterStatus"), NULL,
+	    effect_judge);
 }
 
 /*

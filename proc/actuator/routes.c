@@ -11,14 +11,10 @@
 #include "pick.h"
 
 /*
- * The Magic Transit routes: list, pick ours by their description, write those
- * that have the wrong priority, list again and compare.  The verbs are GET and
- * PUT; this program has no other.
+ * The Magic Transit routes of a failover: picked out of its account's list by
+ * their description, compared, and judged again by the list after an update.
+ * The verbs are GET and PUT; this program has no other.
  */
-
-static void routes_list(struct job *, call_cb);
-static void routes_put(struct job *);
-static void routes_verify(struct job *, const struct answered *);
 
 static void
 routes_forget(struct job *job)
@@ -44,7 +40,6 @@ routes_report(struct job *job, enum outcome result, const char *error)
 static void
 routes_fail(struct job *job, const char *step, const char *why)
 {
-	lock_release(job);
 	routes_forget(job);
 	routes_report(job, RESULT_FAILURE, why);
 	job_fail(job, step, why);
@@ -53,7 +48,7 @@ routes_fail(struct job *job, const char *step, const char *why)
 static void
 routes_done(struct job *job, enum outcome result)
 {
-	lock_release(job);
+	account_leave(job);
 	routes_forget(job);
 	routes_report(job, result, "");
 	job_step_done(job);
@@ -95,69 +90,6 @@ routes_pick(struct job *job, const json_t *list, json_t **ours, char *why,
 	return (r);
 }
 
-static void
-routes_compare(struct job *job, const struct answered *answered)
-{
-	char why[REASON_LEN];
-
-	job->routes.http_status = (int32_t)answered->status;
-	if (answered->answer != ANSWER_OK) {
-		routes_fail(job, "cloudflare list", answered->reason);
-		return;
-	}
-	if (routes_pick(job, answered->json, &job->ours, why, sizeof(why)) ==
-	    -1) {
-		routes_fail(job, "cloudflare list", why);
-		return;
-	}
-	job->differing = pick_differing(job->ours, routes_priority(job));
-	job->routes.matching = (uint32_t)json_array_size(job->ours);
-	if (json_array_size(job->differing) == 0)
-		routes_done(job, RESULT_NO_CHANGE);
-	else if (job->act->conf.passive) {
-		job->skipped = true;
-		routes_done(job, RESULT_SKIPPED);
-	} else
-		routes_put(job);
-}
-
-static void
-routes_put_answered(struct job *job, const struct answered *answered)
-{
-	if (answered->status != 0)
-		job->routes.http_status = (int32_t)answered->status;
-	if (answered->answer != ANSWER_OK &&
-	    !(answered->sent && !answered->answered)) {
-		routes_fail(job, "cloudflare update", answered->reason);
-		return;
-	}
-	/* Without an answer it may have been done: the list will tell. */
-	job->changed++;
-	job->put += BULK_MAX;
-	if (job->put < json_array_size(job->differing))
-		routes_put(job);
-	else
-		routes_list(job, routes_verify);
-}
-
-static void
-routes_put(struct job *job)
-{
-	const struct msg_conf_act *conf = &job->act->conf;
-	json_t *body;
-
-	plan_steering(job);
-	job->deadline = http_now() + conf->cloudflare_bulk_timeout;
-	body = pick_bulk(job->differing, job->put, routes_priority(job));
-	call_start(job, API_CLOUDFLARE, HTTP_PUT,
-	    url_join(job->config->url[API_CLOUDFLARE],
-		"/accounts/%s/magic/routes",
-		job->config->account[conf->account].id),
-	    json_dumps(body, JSON_COMPACT), conf->cloudflare_bulk_timeout,
-	    routes_put_answered);
-	json_decref(body);
-}
-
 /* How many of those that differed do so no more?  Another program may have
  * changed others meanwhile. */
 static uint32_t
@@ -169,65 +101,147 @@ routes_modified(const struct job *job, const json_t *left)
 	return ((uint32_t)(after < before ? before - after : 0));
 }
 
-/* The list after the update decides, not the update's answer. */
+/* What the list shows, and what is still to be written. */
 static void
-routes_verify(struct job *job, const struct answered *answered)
+routes_found(struct job *job, json_t *ours)
 {
-	char why[REASON_LEN];
-	json_t *ours, *left;
+	json_t *differing = pick_differing(ours, routes_priority(job));
 
-	if (answered->answer != ANSWER_OK) {
-		routes_fail(job, "cloudflare read-back", answered->reason);
-		return;
-	}
-	if (routes_pick(job, answered->json, &ours, why, sizeof(why)) == -1) {
-		routes_fail(job, "cloudflare read-back", why);
-		return;
-	}
-	if (!pick_unharmed(job->ours, ours))
-		log_errorx("routes matching \"%s\" have lost more than their "
-			   "old priority",
-		    job->act->conf.match);
-	left = pick_differing(ours, routes_priority(job));
-	job->routes.modified += routes_modified(job, left);
-	if (json_array_size(left) == 0) {
-		json_decref(left);
-		json_decref(ours);
-		routes_done(job, RESULT_SUCCESS);
-		return;
+	if (job->put_made) {
+		job->routes.modified += routes_modified(job, differing);
+		if (!pick_unharmed(job->ours, ours))
+			log_errorx("routes matching \"%s\" have lost more than "
+				   "their old priority",
+			    job->act->conf.match);
 	}
 	routes_forget(job);
 	job->ours = ours;
-	job->differing = left;
+	job->differing = differing;
 	job->put = 0;
-	if (job->puts_repeated)
-		routes_fail(job, "cloudflare read-back",
-		    "the routes do not "
-		    "have the priority that they were given");
-	else {
-		job->puts_repeated = true;
-		routes_put(job);
+	job->routes.matching = (uint32_t)json_array_size(ours);
+}
+
+/*
+ * A list has come for the job's batch.  The list decides, not the answer of an
+ * update: the job leaves the batch if it is done, one way or the other, and is
+ * in it still if there is something to write.
+ */
+void
+routes_judge(struct job *job, json_t *list, long status)
+{
+	const char *step = job->put_made ? "cloudflare read-back" :
+					   "cloudflare list";
+	char why[REASON_LEN];
+	json_t *ours;
+
+	job->routes.http_status = (int32_t)status;
+	if (routes_pick(job, list, &ours, why, sizeof(why)) == -1) {
+		routes_fail(job, step, why);
+		return;
 	}
+	routes_found(job, ours);
+	if (json_array_size(job->differing) == 0)
+		routes_done(job,
+		    job->put_made ? RESULT_SUCCESS : RESULT_NO_CHANGE);
+	else if (job->act->conf.passive) {
+		job->skipped = true;
+		routes_done(job, RESULT_SKIPPED);
+	} else if (job->put_repeated)
+		routes_fail(job, step,
+		    "the routes do not have the priority that they were given");
+	else if (job->put_made)
+		job->put_repeated = true;
+	else
+		(void)job_may_begin(job); /* not any more, perhaps */
 }
 
-static void
-routes_list(struct job *job, call_cb cb)
+/*
+ * Is a list that was made for others enough for a job that only looks?  It is
+ * if all is as it should be; then the step is done.
+ */
+bool
+routes_older(struct job *job, json_t *list)
 {
-	const struct msg_conf_act *conf = &job->act->conf;
+	char why[REASON_LEN];
+	json_t *ours;
 
-	job->deadline = http_now() + conf->cloudflare_timeout;
-	call_start(job, API_CLOUDFLARE, HTTP_GET,
-	    url_join(job->config->url[API_CLOUDFLARE],
-		"/accounts/%s/magic/routes",
-		job->config->account[conf->account].id),
-	    NULL, conf->cloudflare_timeout, cb);
+	job->fresh = true;
+	if (routes_pick(job, list, &ours, why, sizeof(why)) == -1)
+		return (false);
+	routes_found(job, ours);
+	if (json_array_size(job->differing) > 0)
+		return (false);
+	job->older = true;
+	routes_done(job, RESULT_NO_CHANGE);
+	return (true);
 }
 
-static void
-routes_locked(struct job *job)
+/* Add what the job has still to write to an update, as far as it fits. */
+void
+routes_add(struct job *job, json_t *routes)
 {
-	if (job_may_begin(job))
-		routes_list(job, routes_compare);
+	job->in_put = pick_add(routes, job->differing, job->put,
+	    routes_priority(job));
+	if (job->in_put > 0)
+		plan_steering(job);
+}
+
+/* An update with routes of the job was carried out, or may have been. */
+void
+routes_sent(struct job *job, long status)
+{
+	if (status != 0)
+		job->routes.http_status = (int32_t)status;
+	job->changed++;
+	job->put += job->in_put;
+	job->in_put = 0;
+	job->put_made = true;
+}
+
+/* A call that was made for the job has failed. */
+void
+routes_failed(struct job *job, const struct answered *answered)
+{
+	const char *step = job->in_put > 0 ? "cloudflare update" :
+	    job->put_made		   ? "cloudflare read-back" :
+					     "cloudflare list";
+
+	if (answered->status != 0)
+		job->routes.http_status = (int32_t)answered->status;
+	routes_fail(job, step, answered->reason);
+}
+
+/*
+ * The last look before an update: is every route in it one of a failover of
+ * the batch, and of no other of the account?
+ */
+bool
+routes_only_ours(const struct table *table, const json_t *body)
+{
+	const struct config *config = table->config;
+	const struct msg_conf_act *conf;
+	struct pick_owner *owner;
+	const struct job *job;
+	bool may;
+	size_t i;
+
+	owner = calloc(config->nacts, sizeof(*owner));
+	if (owner == NULL)
+		fatal("routes");
+	for (i = 0; i < config->nacts; i++) {
+		conf = &config->act[i].conf;
+		if (!config->act[i].present ||
+		    strcmp(config->account[conf->account].id, table->id) != 0)
+			continue;
+		owner[i].match = conf->match;
+		owner[i].priority = conf->priority;
+		owner[i].failed = conf->failed;
+	}
+	TAILQ_FOREACH(job, &table->batch, table_entry)
+		owner[job->failover].may = !job->act->conf.passive;
+	may = pick_only_ours(body, owner, config->nacts);
+	free(owner);
+	return (may);
 }
 
 /*
@@ -237,9 +251,10 @@ routes_locked(struct job *job)
 void
 routes_write(struct job *job)
 {
+	routes_forget(job);
 	job->routes.desired = (int32_t)routes_priority(job);
-	job->put = 0;
-	job->puts_repeated = false;
-	lock_take(job, job->config->account[job->act->conf.account].id,
-	    routes_locked);
+	job->routes.modified = 0;
+	job->put = job->in_put = 0;
+	job->put_made = job->put_repeated = false;
+	account_enter(job);
 }

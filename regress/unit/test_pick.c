@@ -215,7 +215,31 @@ not_whole(void **state)
 	expect_part("priority", json_real(100.0));
 }
 
-/* Pick, and make the bodies for that priority, until all are sent. */
+/* The body of an update with the routes from the given one on. */
+static json_t *
+body_of(const json_t *differing, size_t from, json_int_t priority)
+{
+	json_t *routes = json_array();
+	size_t n = pick_add(routes, differing, from, priority);
+
+	assert_int_equal(n, json_array_size(routes));
+	return (json_pack("{s:o}", "routes", routes));
+}
+
+/* Is the body let through for a single failover? */
+static bool
+lets(const json_t *body, const char *match, json_int_t priority,
+    json_int_t failed)
+{
+	const struct pick_owner owner = { .match = match,
+		.priority = priority,
+		.failed = failed,
+		.may = true };
+
+	return (pick_only_ours(body, &owner, 1));
+}
+
+/* Pick, and make the body for that priority. */
 static void
 expect_bodies(json_t *answer, const char *match, json_int_t priority,
     const char *expected)
@@ -230,11 +254,11 @@ expect_bodies(json_t *answer, const char *match, json_int_t priority,
 	if (expected == NULL)
 		assert_int_equal(json_array_size(differing), 0);
 	else {
-		body = pick_bulk(differing, 0, priority);
+		body = body_of(differing, 0, priority);
 		value = text(expected);
 		assert_true(json_equal(body, value));
-		assert_true(pick_only_ours(body, match, priority, 999));
-		assert_true(pick_only_ours(body, match, 999, priority));
+		assert_true(lets(body, match, priority, 999));
+		assert_true(lets(body, match, 999, priority));
 		json_decref(body);
 		json_decref(value);
 	}
@@ -279,10 +303,17 @@ bodies(void **state)
 	    "\"description\":\"x\"}]}");
 }
 
+static json_int_t
+priority_at(const json_t *routes, size_t i)
+{
+	return (json_integer_value(
+	    json_object_get(json_array_get(routes, i), "priority")));
+}
+
 static void
 at_most_100(void **state)
 {
-	json_t *differing = json_array(), *body;
+	json_t *differing = json_array(), *body, *routes;
 	char id[16];
 	size_t i;
 
@@ -295,7 +326,7 @@ at_most_100(void **state)
 			100, "description", "x"));
 	}
 	for (i = 0; i < 250; i += BULK_MAX) {
-		body = pick_bulk(differing, i, 200);
+		body = body_of(differing, i, 200);
 		assert_int_equal(
 		    json_array_size(json_object_get(body, "routes")),
 		    i == 200 ? 50 : 100);
@@ -305,9 +336,23 @@ at_most_100(void **state)
 			json_array_get(json_object_get(body, "routes"), 0),
 			"id"),
 		    id);
-		assert_true(pick_only_ours(body, "x", 100, 200));
+		assert_true(lets(body, "x", 100, 200));
 		json_decref(body);
 	}
+	/* what others have put there counts */
+	routes = json_array();
+	assert_int_equal(pick_add(routes, differing, 210, 200), 40);
+	assert_int_equal(pick_add(routes, differing, 0, 300), 60);
+	assert_int_equal(pick_add(routes, differing, 60, 300), 0);
+	assert_int_equal(json_array_size(routes), BULK_MAX);
+	assert_int_equal(priority_at(routes, 39), 200);
+	assert_int_equal(priority_at(routes, 40), 300);
+	assert_string_equal(json_text(json_array_get(routes, 99), "id"), "059");
+	json_decref(routes);
+	/* nothing is left */
+	routes = json_array();
+	assert_int_equal(pick_add(routes, differing, 250, 200), 0);
+	json_decref(routes);
 	json_decref(differing);
 }
 
@@ -356,7 +401,7 @@ static bool
 only_ours(const char *body)
 {
 	json_t *json = text(body);
-	bool result = pick_only_ours(json, "x", 100, 200);
+	bool result = lets(json, "x", 100, 200);
 
 	json_decref(json);
 	return (result);
@@ -385,8 +430,51 @@ last_look(void **state)
 	for (i = 0; i <= BULK_MAX; i++)
 		json_array_append_new(routes, text(ROUTE("a", "\"x\"")));
 	body = json_pack("{s:o}", "routes", routes);
-	assert_false(pick_only_ours(body, "x", 100, 200));
+	assert_false(lets(body, "x", 100, 200));
+	json_array_remove(routes, 0);
+	assert_true(lets(body, "x", 100, 200));
 	json_decref(body);
+	/* not even where 0 is a priority */
+	body = text("{\"routes\":[{\"description\":\"x\"}]}");
+	assert_false(lets(body, "x", 0, 200));
+	json_decref(body);
+}
+
+static bool
+of_many(const struct pick_owner *owner, const char *body)
+{
+	json_t *json = text(body);
+	bool result = pick_only_ours(json, owner, 3);
+
+	json_decref(json);
+	return (result);
+}
+
+/* One body may carry routes of more than one failover. */
+static void
+last_look_at_many(void **state)
+{
+	struct pick_owner owner[3] = {
+		{ .match = "x", .priority = 100, .failed = 200, .may = true },
+		{ .match = "y", .priority = 300, .failed = 400, .may = true },
+		{ .match = NULL, .priority = 500, .failed = 600, .may = true },
+	};
+#define PRIO(n, what) "{\"description\":\"" what "\",\"priority\":" #n "}"
+
+	(void)state;
+	assert_true(of_many(owner,
+	    "{\"routes\":[" PRIO(100, "x") "," PRIO(400, "y") "]}"));
+	/* each with its own priorities */
+	assert_false(of_many(owner,
+	    "{\"routes\":[" PRIO(100, "x") "," PRIO(100, "y") "]}"));
+	assert_false(of_many(owner, "{\"routes\":[" PRIO(300, "x") "]}"));
+	assert_false(of_many(owner, "{\"routes\":[" PRIO(500, "z") "]}"));
+	/* one of both is nobody's */
+	assert_false(of_many(owner, "{\"routes\":[" PRIO(100, "xy") "]}"));
+	owner[1].may = false;
+	assert_false(of_many(owner, "{\"routes\":[" PRIO(400, "y") "]}"));
+	assert_false(of_many(owner, "{\"routes\":[" PRIO(100, "xy") "]}"));
+	assert_true(of_many(owner, "{\"routes\":[" PRIO(100, "x") "]}"));
 }
 
 int
@@ -403,6 +491,7 @@ main(void)
 		cmocka_unit_test(at_most_100),
 		cmocka_unit_test(unharmed_routes),
 		cmocka_unit_test(last_look),
+		cmocka_unit_test(last_look_at_many),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
