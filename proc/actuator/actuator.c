@@ -23,6 +23,7 @@ struct event_base *base;
 
 static struct config *running; /* NULL: none has come yet */
 static struct config *staged;  /* between BEGIN and COMMIT */
+static struct bucket bucket;   /* of all requests to Compute */
 static bool stopping;
 static char *ca; /* a bundle that is coming in */
 static size_t ca_len;
@@ -42,6 +43,13 @@ config_act(uint32_t failover)
 	    !running->act[failover].present)
 		return (NULL);
 	return (&running->act[failover]);
+}
+
+/* What requests to Compute count against; NULL: there is no limit. */
+struct bucket *
+config_bucket(void)
+{
+	return (bucket.burst == 0 ? NULL : &bucket);
 }
 
 /* The parent has asked us to come to an end. */
@@ -204,6 +212,12 @@ conf_token_uri(const struct imsg *imsg)
 }
 
 static void
+conf_limit(const struct imsg *imsg)
+{
+	imsg_get_data(imsg, &staged->limit, sizeof(staged->limit));
+}
+
+static void
 conf_act(const struct imsg *imsg)
 {
 	struct act *act = conf_get_act(imsg->hdr.id);
@@ -231,6 +245,8 @@ conf_commit(void)
 	staged = NULL;
 	plans_forget_steering();
 	account_forget_lists();
+	bucket_set(&bucket, running->limit.rate, running->limit.burst,
+	    http_now());
 	token_uri(running->token_uri);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }
@@ -317,6 +333,7 @@ dispatch_conf(const struct imsg *imsg)
 		conf_act(imsg);
 		break;
 	case IMSG_CONF_LIMIT:
+		conf_limit(imsg);
 		break;
 	case IMSG_CONF_COMMIT:
 		conf_commit();

@@ -37,6 +37,7 @@ struct config {
 	unsigned int refs;
 	char url[API_MAX][URL_LEN];
 	char token_uri[URL_LEN];
+	struct msg_limit limit;
 	struct act *act; /* by failover */
 	size_t nacts;
 	struct account *account; /* by index */
@@ -164,6 +165,7 @@ extern struct event_base *base;
 struct config *config_current(void);
 const struct act *config_act(uint32_t failover);
 void config_release(struct config *);
+struct bucket *config_bucket(void);
 bool actuator_stopping(void);
 
 /* call.c */

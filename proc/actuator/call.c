@@ -221,6 +221,7 @@ call_send(struct call *call)
 
 	memset(&request, 0, sizeof(request));
 	if (call->job != NULL) {
+		request.bucket = config_bucket();
 		request.bearer = token_current();
 		if (request.bearer == NULL) {
 			call->waiting = true;

@@ -201,6 +201,8 @@ static struct {
 	const char *new_cloudflare; /* comes if the old one is refused */
 } world;
 
+static struct msg_limit limit; /* burst 0: none */
+
 /* What was called, and when. */
 static char trace[4096];
 static struct {
@@ -531,6 +533,10 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	assert_true(request->write);
 	assert_true(request->timeout > 0);
 	assert_int_equal(request->connect_timeout, 5000);
+	assert_ptr_equal(request->bucket,
+	    strncmp(one->url, "https://c/", 10) == 0 && limit.burst > 0 ?
+		&bucket :
+		NULL);
 	if (request->body != NULL) {
 		assert_string_equal(request->content_type, "application/json");
 		assert_int_equal(request->body_len, strlen(request->body));
@@ -784,6 +790,8 @@ commit(void)
 	strlcpy(endpoint.url, "https://f/v4", sizeof(endpoint.url));
 	tell(IMSG_CONF_ENDPOINT, 0, &endpoint, sizeof(endpoint));
 	tell(IMSG_CONF_TOKEN_URI, 0, &uri, sizeof(uri));
+	if (limit.burst > 0)
+		tell(IMSG_CONF_LIMIT, 0, &limit, sizeof(limit));
 	for (i = 0; i < COUNT(account_name); i++) {
 		memset(&name, 0, sizeof(name));
 		strlcpy(name.name, account_name[i], sizeof(name.name));
@@ -901,6 +909,7 @@ begin(const char *ranges, int priority)
 	ncomplaints = 0;
 	conf_default(&conf[0], P, S, "edge");
 	conf_default(&conf[1], T, U, "rim");
+	limit = (struct msg_limit){ .rate = 2000, .burst = 10 };
 	nconf = 1;
 	named_peer[0] = named_peer[1] = NULL;
 	commit();

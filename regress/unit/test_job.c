@@ -1403,6 +1403,31 @@ other_timeouts(void **state)
 	assert_int_equal(call[nth("status", 0)].timeout, 3000);
 }
 
+/* Every request to Compute counts against the limit, none to Cloudflare does;
+ * that is asserted for each call. */
+static void
+limited(void **state)
+{
+	(void)state;
+	begin("", 200);
+	plan("+.p");
+	run();
+	assert_int_equal(bucket.rate, 2000);
+	assert_int_equal(bucket.burst, 10);
+	limit.rate = 5000;
+	limit.burst = 3;
+	commit();
+	assert_int_equal(bucket.rate, 5000);
+	assert_int_equal(bucket.burst, 3);
+	assert_true(bucket.level <= 3000000);
+	/* a configuration without one */
+	limit.burst = 0;
+	commit();
+	plan_as(0, 2, "-.f");
+	run();
+	assert_int_equal(done(2)->status, PLAN_DONE);
+}
+
 /* Peers by name. */
 
 static void
@@ -1536,6 +1561,7 @@ main(void)
 		cmocka_unit_test(which_routes),
 		cmocka_unit_test(many_routes),
 		cmocka_unit_test(other_timeouts),
+		cmocka_unit_test(limited),
 		cmocka_unit_test(named),
 		cmocka_unit_test(stopped),
 	};
