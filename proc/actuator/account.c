@@ -35,9 +35,11 @@ table_wake(struct table *table)
 
 /* The batch is done. */
 static void
-table_rest(struct table *table)
+table_end(struct table *table)
 {
 	call_abort(&table->call);
+	evtimer_del(table->timer);
+	table->resting = false;
 	config_release(table->config);
 	table->config = NULL;
 	table->busy = false;
@@ -71,6 +73,9 @@ table_add(struct table *table, struct job *job)
 	TAILQ_INSERT_TAIL(&table->batch, job, table_entry);
 	job->in_batch = true;
 	at_least(&table->call.connect_timeout, conf->connect_timeout);
+	at_least(&table->call.retries, conf->cloudflare_retries);
+	at_least(&table->call.backoff_initial, conf->backoff_initial);
+	at_least(&table->call.backoff_max, conf->backoff_max);
 	at_least(&table->timeout, conf->cloudflare_timeout);
 	at_least(&table->bulk_timeout, conf->cloudflare_bulk_timeout);
 }
@@ -93,23 +98,24 @@ table_take(struct table *table, struct job *job)
  * take one of them may end it, and have others come, but ends no other.
  */
 static void
-table_begin(evutil_socket_t fd __unused, short what __unused, void *arg)
+table_begin(struct table *table)
 {
-	struct table *table = arg;
 	struct job *job, *next;
 
-	if (table->busy || TAILQ_EMPTY(&table->waiting))
-		return;
 	table->busy = true;
 	table->config = TAILQ_FIRST(&table->waiting)->config;
 	table->config->refs++;
 	table->call.connect_timeout = table->timeout = table->bulk_timeout = 0;
+	table->call.retries = table->call.backoff_initial =
+	    table->call.backoff_max = 0;
+	table->tries = 0;
+	table->deadline = 0;
 	TAILQ_FOREACH_SAFE(job, &table->waiting, table_entry, next)
 		if (job->config == table->config)
 			table_take(table, job);
 	job = TAILQ_FIRST(&table->batch);
 	if (job == NULL) {
-		table_rest(table);
+		table_end(table);
 		return;
 	}
 	strlcpy(table->corr,
@@ -117,6 +123,20 @@ table_begin(evutil_socket_t fd __unused, short what __unused, void *arg)
 	    sizeof(table->corr));
 	table->call.asked_token = false;
 	table_list(table);
+}
+
+static void
+table_event(evutil_socket_t fd __unused, short what __unused, void *arg)
+{
+	struct table *table = arg;
+
+	if (table->resting) {
+		table->resting = false;
+		log_setcorr(table->corr);
+		table_list(table);
+		log_setcorr("");
+	} else if (!TAILQ_EMPTY(&table->waiting))
+		table_begin(table);
 }
 
 static struct table *
@@ -134,7 +154,7 @@ table_get(const char *account)
 	TAILQ_INIT(&table->waiting);
 	TAILQ_INIT(&table->batch);
 	call_init(&table->call, NULL, table);
-	table->timer = evtimer_new(base, table_begin, table);
+	table->timer = evtimer_new(base, table_event, table);
 	if (table->timer == NULL)
 		fatalx("evtimer_new");
 	TAILQ_INSERT_TAIL(&tables, table, entry);
@@ -169,18 +189,56 @@ table_listed(void *who, const struct answered *answered)
 	}
 	log_setcorr(table->corr);
 	if (TAILQ_EMPTY(&table->batch))
-		table_rest(table);
+		table_end(table);
 	else
 		table_put(table);
+}
+
+/* Do all of the batch only look for drift, and have not found any? */
+static bool
+only_looks(const struct table *table)
+{
+	const struct job *job;
+
+	TAILQ_FOREACH(job, &table->batch, table_entry)
+		if (!job->plan.repair || job->fresh || job->put_made ||
+		    job->put_failed)
+			return (false);
+	return (true);
 }
 
 static void
 table_list(struct table *table)
 {
+	table->call.look = only_looks(table);
 	json_decref(table->list);
 	table->list = NULL;
 	table->listed = http_now();
 	table_call(table, HTTP_GET, NULL, table->timeout, table_listed);
+}
+
+/* An update that was not carried out is tried again, with what a new list
+ * shows.  False: it is not, or not any more. */
+static bool
+table_again(struct table *table, const struct answered *answered)
+{
+	struct timeval tv;
+	struct job *job;
+	int64_t wait;
+
+	wait = call_wait(&table->call, table->tries, table->deadline, answered);
+	if (wait == -1)
+		return (false);
+	table->tries++;
+	TAILQ_FOREACH(job, &table->batch, table_entry)
+		if (job->in_put > 0)
+			routes_put_failed(job, answered);
+	tv.tv_sec = wait / 1000;
+	tv.tv_usec = wait % 1000 * 1000;
+	if (evtimer_add(table->timer, &tv) == -1)
+		fatalx("evtimer_add");
+	table->resting = true;
+	return (true);
 }
 
 static void
@@ -188,21 +246,24 @@ table_put_answered(void *who, const struct answered *answered)
 {
 	struct table *table = who;
 	struct job *job, *next;
+	bool lost = answered->sent && !answered->answered;
 
+	if (answered->answer != ANSWER_OK && !lost &&
+	    table_again(table, answered))
+		return;
 	TAILQ_FOREACH_SAFE(job, &table->batch, table_entry, next) {
 		if (job->in_put == 0)
 			continue;
 		log_setcorr(job->plan.corr);
 		/* Without an answer it may have been done: the list tells. */
-		if (answered->answer == ANSWER_OK ||
-		    (answered->sent && !answered->answered))
+		if (answered->answer == ANSWER_OK || lost)
 			routes_sent(job, answered->status);
 		else
 			routes_failed(job, answered);
 	}
 	log_setcorr(table->corr);
 	if (TAILQ_EMPTY(&table->batch))
-		table_rest(table);
+		table_end(table);
 	else
 		table_put(table);
 }
@@ -224,6 +285,9 @@ table_put(struct table *table)
 	}
 	json_decref(table->list);
 	table->list = NULL;
+	if (table->deadline == 0)
+		table->deadline = http_now() + table->bulk_timeout;
+	table->call.look = false;
 	body = json_pack("{s:o}", "routes", routes);
 	table_call(table, HTTP_PUT, json_dumps(body, JSON_COMPACT),
 	    table->bulk_timeout, table_put_answered);
@@ -257,15 +321,21 @@ account_leave(struct job *job)
 	else
 		TAILQ_REMOVE(&table->waiting, job, table_entry);
 	job->in_batch = false;
-	if (table->call.url != NULL && TAILQ_EMPTY(&table->batch))
-		table_rest(table); /* nobody wants to know */
+	if ((table->call.url != NULL || table->resting) &&
+	    TAILQ_EMPTY(&table->batch))
+		table_end(table); /* nobody wants to know */
 }
 
-/* Does the job wait until its account is free? */
+/* Does the job wait, with nothing written for it? */
 bool
 account_waits(const struct job *job)
 {
-	return (job->table != NULL && !job->in_batch);
+	const struct table *table = job->table;
+
+	if (table == NULL)
+		return (false);
+	return (!job->in_batch ||
+	    (!job->put_made && (table->resting || table->call.resting)));
 }
 
 /* The token of an account has come anew. */

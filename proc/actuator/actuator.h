@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "gcp.h"
 #include "http.h"
 #include "merge.h"
@@ -54,7 +55,9 @@ struct answered {
 	json_t *json;
 	bool sent; /* the server may have done what was asked */
 	bool answered;
+	bool refused; /* by ourselves: no such call was made */
 	long status;
+	int64_t retry_after; /* milliseconds, -1: nothing was said */
 	char reason[REASON_LEN];
 };
 
@@ -64,18 +67,26 @@ typedef void (*job_cb)(struct job *);
 /* The call that a job makes to Compute, or a table to Cloudflare; each makes
  * one at a time. */
 struct call {
+	/* Of who makes it; times in milliseconds. */
 	struct job *job; /* one of them is NULL */
 	struct table *table;
 	struct event *timer;
+	uint32_t connect_timeout;
+	uint32_t retries;
+	uint32_t backoff_initial;
+	uint32_t backoff_max;
 	bool asked_token; /* of Cloudflare, after a 401 */
+	bool look;	  /* not part of a write */
 
 	enum http_method method;
 	char *url;
 	char *body;    /* NULL: none */
 	bool repeated; /* with a new token */
 	bool waiting;  /* for a token */
-	uint32_t connect_timeout;
+	bool resting;  /* before it is repeated */
+	uint32_t tries;
 	uint32_t timeout;
+	int64_t deadline;
 	struct http_call *http;
 	call_cb cb;
 };
@@ -88,7 +99,10 @@ struct table {
 	TAILQ_HEAD(, job) waiting;
 	TAILQ_HEAD(, job) batch; /* those that it is read and written for */
 	bool busy;		 /* with the batch */
-	struct event *timer;	 /* begins one */
+	bool resting;		 /* before an update is repeated */
+	uint32_t tries;		 /* updates that have failed */
+	int64_t deadline;	 /* of their repetition */
+	struct event *timer;	 /* begins one, ends a rest */
 	struct config *config;	 /* of the batch, or NULL */
 	uint32_t timeout;	 /* milliseconds, of a list */
 	uint32_t bulk_timeout;
@@ -96,6 +110,7 @@ struct table {
 	struct call call;
 	json_t *list;	/* the last one, NULL: none since the last write */
 	int64_t listed; /* when, at the earliest, it was as it says */
+	struct budget budget;
 };
 
 /* What has been found and done for one prefix. */
@@ -117,6 +132,7 @@ struct job {
 	bool held;	 /* may not begin another step */
 	bool superseded; /* a newer plan waits */
 	bool paused;	 /* between two steps, for one of these reasons */
+	bool resting;	 /* before a write of which nothing is done is tried */
 	size_t step;
 	int64_t started; /* http_now() */
 	int64_t step_started;
@@ -137,9 +153,10 @@ struct job {
 	json_t *patch;
 	int rounds;
 	int repeats;
-	int busy;      /* times that another operation was at it */
-	bool unknown;  /* whether the last PATCH was carried out */
-	uint32_t wait; /* milliseconds, of the next poll */
+	uint32_t tries; /* PATCHes that have failed */
+	int busy;	/* times that another operation was at it */
+	bool unknown;	/* whether the last PATCH was carried out */
+	uint32_t wait;	/* milliseconds, of the next poll */
 	struct prefix_result prefix[PREFIXES];
 	char request_id[ID_LEN];
 	char operation[ID_LEN];
@@ -156,6 +173,7 @@ struct job {
 	size_t put;    /* of those that differ, so many have been sent */
 	size_t in_put; /* as many are in the call under way */
 	bool put_made; /* in this step */
+	bool put_failed;
 	bool put_repeated;
 	struct msg_plan_routes routes;
 };
@@ -175,6 +193,8 @@ void call_start(struct call *, enum http_method, char *url, char *body,
 void call_abort(struct call *);
 void call_free(struct call *);
 void call_new_token(struct call *);
+int64_t call_wait(const struct call *, uint32_t tries, int64_t deadline,
+    const struct answered *);
 
 /* lock.c */
 void lock_take(struct job *, const char *key, job_cb);
@@ -214,6 +234,7 @@ bool routes_older(struct job *, json_t *list);
 void routes_judge(struct job *, json_t *list, long status);
 void routes_add(struct job *, json_t *body);
 void routes_sent(struct job *, long status);
+void routes_put_failed(struct job *, const struct answered *);
 void routes_failed(struct job *, const struct answered *);
 bool routes_only_ours(const struct table *, const json_t *body);
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "actuator.h"
+#include "backoff.h"
 #include "child.h"
 #include "log.h"
 #include "token.h"
 
 /*
- * One call: with a token, repeated once with a new one after a 401, and, if it
- * writes, only if it may.  Every PATCH and PUT of this program goes through
- * may_write().
+ * One call: with a token, repeated once with a new one after a 401, within the
+ * account's budget and, if it writes, only if it may.  Every PATCH and PUT of
+ * this program goes through may_write().  A read that fails for a reason that
+ * passes is repeated; what becomes of a write that fails is up to who made it.
  */
 
 #define TOKEN_WAIT 2000 /* milliseconds that a new Cloudflare token may take */
@@ -103,7 +107,7 @@ call_forget(struct call *call)
 	free(call->body);
 	call->url = call->body = NULL;
 	call->http = NULL;
-	call->waiting = false;
+	call->waiting = call->resting = false;
 }
 
 /* The call is over: tell who made it.  It may be gone after that. */
@@ -120,10 +124,63 @@ call_end(struct call *call, const struct answered *answered)
 static void
 call_refuse(struct call *call, const char *why)
 {
-	struct answered answered = { .answer = ANSWER_TRANSIENT };
+	struct answered answered = { .answer = ANSWER_TRANSIENT,
+		.refused = true,
+		.retry_after = -1 };
 
 	strlcpy(answered.reason, why, sizeof(answered.reason));
 	call_end(call, &answered);
+}
+
+/*
+ * In how many milliseconds may be repeated what has failed so, after as many
+ * failures before it?  -1: it may not, or not before the deadline.
+ */
+int64_t
+call_wait(const struct call *call, uint32_t tries, int64_t deadline,
+    const struct answered *answered)
+{
+	int64_t wait;
+
+	if (answered->answer != ANSWER_TRANSIENT || answered->refused ||
+	    tries >= call->retries)
+		return (-1);
+	if (answered->status == 429 && call->table != NULL)
+		return (-1); /* the whole account has to wait */
+	wait = backoff_wait(call->backoff_initial, call->backoff_max,
+	    tries + 1);
+	if (wait < answered->retry_after)
+		wait = answered->retry_after;
+	if (http_now() + wait >= deadline)
+		return (-1);
+	log_debug("again in %lld ms: %s", (long long)wait, answered->reason);
+	return (wait);
+}
+
+static void
+call_timer(struct call *call, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (evtimer_add(call->timer, &tv) == -1)
+		fatalx("evtimer_add");
+}
+
+/* Will the read that has failed so be repeated? */
+static bool
+call_repeat(struct call *call, const struct answered *answered)
+{
+	int64_t wait;
+
+	if (call->method != HTTP_GET)
+		return (false);
+	wait = call_wait(call, call->tries, call->deadline, answered);
+	if (wait == -1)
+		return (false);
+	call->tries++;
+	call->resting = true;
+	call_timer(call, wait);
+	return (true);
 }
 
 /* A new token has come, or none can be had. */
@@ -139,14 +196,20 @@ token_came(void *arg)
 		call_send(call);
 }
 
+/* A rest is over, or no token has come in time. */
 static void
-token_late(evutil_socket_t fd __unused, short what __unused, void *arg)
+call_event(evutil_socket_t fd __unused, short what __unused, void *arg)
 {
 	struct call *call = arg;
 
 	log_setcorr(corr_of(call));
-	call->waiting = false;
-	call_refuse(call, "HTTP 401: Cloudflare refused the token");
+	if (call->resting) {
+		call->resting = false;
+		call_send(call);
+	} else {
+		call->waiting = false;
+		call_refuse(call, "HTTP 401: Cloudflare refused the token");
+	}
 	log_setcorr("");
 }
 
@@ -157,7 +220,6 @@ token_late(evutil_socket_t fd __unused, short what __unused, void *arg)
 static bool
 call_again(struct call *call, const char *bearer)
 {
-	struct timeval tv = { TOKEN_WAIT / 1000, TOKEN_WAIT % 1000 * 1000 };
 	int index;
 
 	if (call->repeated)
@@ -174,8 +236,7 @@ call_again(struct call *call, const char *bearer)
 	call->asked_token = true;
 	call->waiting = true;
 	child_send(IMSG_CF_REFUSED, (uint32_t)index, NULL, 0);
-	if (evtimer_add(call->timer, &tv) == -1)
-		fatalx("evtimer_add");
+	call_timer(call, TOKEN_WAIT);
 	return (true);
 }
 
@@ -188,6 +249,11 @@ call_done(const struct http_reply *reply, void *arg)
 
 	call->http = NULL;
 	log_setcorr(corr_of(call));
+	answered.status = reply->answered ? reply->status : 0;
+	answered.retry_after = retry_after(reply->retry_after, time(NULL));
+	if (call->table != NULL)
+		budget_answer(&call->table->budget, http_now(), answered.status,
+		    answered.retry_after, reply->ratelimit);
 	answered.answer = call->job != NULL ?
 	    outcome_google(reply, answered.reason, sizeof(answered.reason)) :
 	    outcome_cloudflare(reply, answered.reason, sizeof(answered.reason));
@@ -204,49 +270,107 @@ call_done(const struct http_reply *reply, void *arg)
 		strlcpy(answered.reason, why, sizeof(answered.reason));
 	}
 	answered.sent = reply->sent;
-	/* A success that cannot be read tells nothing of what was done. */
+	/* A success that is none tells nothing of what was done, unless
+	 * Cloudflare itself says that it is none. */
 	answered.answered = reply->answered &&
-	    (reply->status / 100 != 2 || answered.json != NULL);
-	answered.status = reply->answered ? reply->status : 0;
-	call_end(call, &answered);
+	    (reply->status / 100 != 2 || answered.answer == ANSWER_OK ||
+		(call->table != NULL && answered.json != NULL));
+	if (!call_repeat(call, &answered))
+		call_end(call, &answered);
 	json_decref(answered.json);
 	log_setcorr("");
+}
+
+/* The same on the clock of people. */
+static void
+clock_text(int64_t when, char *text, size_t len)
+{
+	time_t at = time(NULL) + (when - http_now() + 999) / 1000;
+	struct tm tm;
+
+	*text = '\0';
+	if (gmtime_r(&at, &tm) != NULL)
+		strftime(text, len, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* Take a call to Cloudflare out of its account's budget, or refuse it. */
+static bool
+call_afford(struct call *call)
+{
+	static const char *const text[] = {
+		[BUDGET_SPENT] = "600 calls in 300 s have been made",
+		[BUDGET_RESERVE] = "400 calls in 300 s have been made, and "
+				   "the rest is for writes",
+		[BUDGET_LEFT] = "Cloudflare says that no calls are left",
+		[BUDGET_STOPPED] = "Cloudflare has answered HTTP 429",
+	};
+	struct budget *budget = &call->table->budget;
+	char why[REASON_LEN], when[32];
+	enum budget_why may;
+	int64_t until;
+
+	may = budget_ask(budget, http_now(), call->look, &until);
+	if (may == BUDGET_MAY) {
+		budget_spend(budget, http_now());
+		return (true);
+	}
+	clock_text(until, when, sizeof(when));
+	snprintf(why, sizeof(why), "%s: account %s is not called until %s",
+	    text[may], call->table->id, when);
+	call_refuse(call, why);
+	return (false);
+}
+
+/* The token for the call; NULL: it waits for one, or has been refused. */
+static const char *
+call_bearer(struct call *call)
+{
+	const char *bearer = NULL;
+	int index;
+
+	if (call->job != NULL) {
+		bearer = token_current();
+		if (bearer == NULL) {
+			call->waiting = true;
+			token_when_ready(token_came, call);
+		}
+		return (bearer);
+	}
+	index = account_index(call->table);
+	if (index != -1)
+		bearer = config_current()->account[index].token;
+	if (bearer == NULL)
+		call_refuse(call, "there is no Cloudflare token");
+	return (bearer);
 }
 
 static void
 call_send(struct call *call)
 {
 	struct http_request request;
-	int index;
+	int64_t left;
 
 	memset(&request, 0, sizeof(request));
-	if (call->job != NULL) {
-		request.bucket = config_bucket();
-		request.bearer = token_current();
-		if (request.bearer == NULL) {
-			call->waiting = true;
-			token_when_ready(token_came, call);
-			return;
-		}
-	} else {
-		index = account_index(call->table);
-		if (index != -1)
-			request.bearer = config_current()->account[index].token;
-		if (request.bearer == NULL) {
-			call_refuse(call, "there is no Cloudflare token");
-			return;
-		}
-	}
+	request.bearer = call_bearer(call);
+	if (request.bearer == NULL)
+		return;
 	if (call->method != HTTP_GET && !may_write(call)) {
 		log_errorx("refused to write what is not ours: %s", call->url);
 		call_refuse(call, "outside of what may be written");
 		return;
 	}
+	if (call->table != NULL && !call_afford(call))
+		return;
+	left = call->deadline - http_now();
+	if (left < 1)
+		left = 1;
 	request.method = call->method;
 	request.url = call->url;
 	request.connect_timeout = call->connect_timeout;
-	request.timeout = call->timeout;
+	request.timeout = call->timeout < left ? call->timeout : (uint32_t)left;
 	request.write = true; /* the reads of a write go before others, too */
+	if (call->job != NULL)
+		request.bucket = config_bucket();
 	if (call->body != NULL) {
 		request.content_type = "application/json";
 		request.body = call->body;
@@ -261,7 +385,7 @@ call_init(struct call *call, struct job *job, struct table *table)
 {
 	call->job = job;
 	call->table = table;
-	call->timer = evtimer_new(base, token_late, call);
+	call->timer = evtimer_new(base, call_event, call);
 	if (call->timer == NULL)
 		fatalx("evtimer_new");
 }
@@ -275,15 +399,13 @@ void
 call_start(struct call *call, enum http_method method, char *url, char *body,
     uint32_t timeout, int64_t deadline, call_cb cb)
 {
-	int64_t left = deadline - http_now();
-
-	if (left < 1)
-		left = 1;
 	call->method = method;
 	call->url = url;
 	call->body = body;
 	call->repeated = false;
-	call->timeout = timeout < left ? timeout : (uint32_t)left;
+	call->tries = 0;
+	call->timeout = timeout;
+	call->deadline = deadline;
 	call->cb = cb;
 	call_send(call);
 }

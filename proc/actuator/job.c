@@ -398,14 +398,16 @@ step_withdraw(struct job *job)
 }
 
 /* Does the job do nothing that has to be finished?  A newer plan, or the end,
- * need not sit out what it waits for. */
+ * need not sit out what it waits for.  Before a read is repeated that is so if
+ * nothing of the step has been written. */
 static bool
 job_idle(const struct job *job)
 {
 	const job_cb step = job_steps(job)[job->step];
 
 	return (job->paused || lock_waits(job) || account_waits(job) ||
-	    step == step_drain || step == step_effect);
+	    job->resting || step == step_drain || step == step_effect ||
+	    (job->call.resting && job->request_id[0] == '\0'));
 }
 
 static void
@@ -437,6 +439,9 @@ plan_begin(uint32_t failover, const struct msg_plan *plan, bool held)
 		fatalx("evtimer_new");
 	call_init(&job->call, job, NULL);
 	job->call.connect_timeout = job->act->conf.connect_timeout;
+	job->call.retries = job->act->conf.bgp_retries;
+	job->call.backoff_initial = job->act->conf.backoff_initial;
+	job->call.backoff_max = job->act->conf.backoff_max;
 	slot->job = job;
 	log_setcorr(job->plan.corr);
 	job_next(job);

@@ -55,6 +55,7 @@ router_begin(struct job *job, const enum advert advert[PREFIXES])
 	job->targets.npeers = job->act->npeers;
 	job->deadline = http_now() + job->act->conf.bgp_update_timeout;
 	job->rounds = job->repeats = job->busy = 0;
+	job->tries = 0;
 	job->unknown = false;
 	job->request_id[0] = job->operation[0] = '\0';
 	job->http_status = 0;
@@ -245,6 +246,13 @@ write_read(struct job *job)
 	router_call(job, HTTP_GET, router_url(job, ""), NULL, write_compare);
 }
 
+static void
+write_anew(struct job *job)
+{
+	job->resting = false;
+	write_read(job);
+}
+
 /* The router is being changed by another operation: later, and read anew. */
 static void
 write_busy(struct job *job, const struct answered *answered)
@@ -252,8 +260,33 @@ write_busy(struct job *job, const struct answered *answered)
 	uint32_t wait = BUSY_FIRST << (job->busy < 2 ? job->busy : 2);
 
 	job->busy++;
-	if (!later(job, wait, write_read))
+	if (!later(job, wait, write_anew))
 		router_fail(job, "router patch", answered->reason);
+	else
+		job->resting = !job->unknown;
+}
+
+/* The PATCH has failed for a reason that passes: later, and read anew, but
+ * with the id of before where that was not sent whose outcome is not known. */
+static void
+write_again(struct job *job, const struct answered *answered)
+{
+	int64_t wait = call_wait(&job->call, job->tries, job->deadline,
+	    answered);
+
+	if (wait == -1) {
+		router_fail(job, "router patch", answered->reason);
+		return;
+	}
+	job->tries++;
+	if (job->unknown && !answered->answered) {
+		job_timer(job, wait, read_back);
+		return;
+	}
+	/* An error of the server may leave anything behind. */
+	job->unknown = job->unknown || answered->status / 100 == 5;
+	job->resting = !job->unknown;
+	job_timer(job, wait, write_anew);
 }
 
 /* The answer to the PATCH is an operation. */
@@ -285,13 +318,12 @@ write_answered(void *who, const struct answered *answered)
 		write_accepted(job, answered->json);
 	else if (!answered->answered && answered->sent) {
 		job->unknown = true;
-		job->wait = POLL_FIRST;
 		read_back(job); /* it may have been done */
 	} else if (answered->status == 400 &&
 	    answered->answer == ANSWER_TRANSIENT)
 		write_busy(job, answered);
 	else
-		router_fail(job, "router patch", answered->reason);
+		write_again(job, answered);
 }
 
 static void
@@ -346,8 +378,7 @@ operation_answered(void *who, const struct answered *answered)
 		operation_judge(job, answered->json);
 	else if (answered->status == 404)
 		read_back(job); /* finished ones are not kept for ever */
-	else if (answered->answer != ANSWER_TRANSIENT ||
-	    !poll_later(job, operation_poll))
+	else
 		router_fail(job, "operation", answered->reason);
 }
 
@@ -372,9 +403,7 @@ read_back_compare(void *who, const struct answered *answered)
 	int r;
 
 	if (answered->answer != ANSWER_OK) {
-		if (answered->answer != ANSWER_TRANSIENT ||
-		    !poll_later(job, read_back))
-			router_fail(job, "read-back", answered->reason);
+		router_fail(job, "read-back", answered->reason);
 		return;
 	}
 	keep_router(job, answered->json);
@@ -517,14 +546,13 @@ effect_judge(void *who, const struct answered *answered)
 	bool unknown = false, missing = false;
 	int p;
 
-	if (answered->answer != ANSWER_OK ||
-	    !json_is_object(json_object_get(answered->json, "result"))) {
-		if (answered->answer == ANSWER_PERMANENT ||
-		    !poll_later(job, effect_poll))
-			effect_fail(job,
-			    answered->answer == ANSWER_OK ?
-				"the answer has no status" :
-				answered->reason);
+	if (answered->answer != ANSWER_OK) {
+		effect_fail(job, answered->reason);
+		return;
+	}
+	if (!json_is_object(json_object_get(answered->json, "result"))) {
+		if (!poll_later(job, effect_poll))
+			effect_fail(job, "the answer has no status");
 		return;
 	}
 	for (p = 0; p < PREFIXES; p++) {

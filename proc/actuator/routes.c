@@ -146,13 +146,13 @@ routes_judge(struct job *job, json_t *list, long status)
 	else if (job->act->conf.passive) {
 		job->skipped = true;
 		routes_done(job, RESULT_SKIPPED);
-	} else if (job->put_repeated)
+	} else if (!job->put_made)
+		(void)job_may_begin(job); /* not any more, perhaps */
+	else if (job->put_repeated && !job->put_failed)
 		routes_fail(job, step,
 		    "the routes do not have the priority that they were given");
-	else if (job->put_made)
-		job->put_repeated = true;
 	else
-		(void)job_may_begin(job); /* not any more, perhaps */
+		job->put_repeated = job->put_repeated || !job->put_failed;
 }
 
 /*
@@ -182,8 +182,10 @@ routes_add(struct job *job, json_t *routes)
 {
 	job->in_put = pick_add(routes, job->differing, job->put,
 	    routes_priority(job));
-	if (job->in_put > 0)
-		plan_steering(job);
+	if (job->in_put == 0)
+		return;
+	job->put_failed = false;
+	plan_steering(job);
 }
 
 /* An update with routes of the job was carried out, or may have been. */
@@ -196,6 +198,17 @@ routes_sent(struct job *job, long status)
 	job->put += job->in_put;
 	job->in_put = 0;
 	job->put_made = true;
+}
+
+/* One has failed, and will be tried again.  What an error of the server leaves
+ * behind is not known. */
+void
+routes_put_failed(struct job *job, const struct answered *answered)
+{
+	job->in_put = 0;
+	job->put_failed = true;
+	if (answered->answered && answered->status / 100 != 4)
+		job->put_made = true;
 }
 
 /* A call that was made for the job has failed. */
@@ -255,6 +268,6 @@ routes_write(struct job *job)
 	job->routes.desired = (int32_t)routes_priority(job);
 	job->routes.modified = 0;
 	job->put = job->in_put = 0;
-	job->put_made = job->put_repeated = false;
+	job->put_made = job->put_failed = job->put_repeated = false;
 	account_enter(job);
 }

@@ -157,6 +157,13 @@ run(void)
 	return (now - start);
 }
 
+/* What is random is the largest that it may be. */
+uint32_t
+arc4random_uniform(uint32_t bound)
+{
+	return (bound == 0 ? 0 : bound - 1);
+}
+
 /* The clouds. */
 
 enum trouble {
@@ -175,6 +182,9 @@ struct fault {
 	long status;
 	const char *body;
 	void (*hook)(void);
+	const char *retry_after; /* headers, or NULL */
+	const char *ratelimit;
+	const char *type;
 };
 
 static struct {
@@ -501,6 +511,15 @@ deliver(evutil_socket_t fd __unused, short what __unused, void *arg)
 	}
 	if (fault != NULL && fault->hook != NULL)
 		fault->hook();
+	if (fault != NULL && fault->retry_after != NULL)
+		strlcpy(reply.retry_after, fault->retry_after,
+		    sizeof(reply.retry_after));
+	if (fault != NULL && fault->type != NULL)
+		strlcpy(reply.content_type, fault->type,
+		    sizeof(reply.content_type));
+	if (fault != NULL && fault->ratelimit != NULL)
+		strlcpy(reply.ratelimit, fault->ratelimit,
+		    sizeof(reply.ratelimit));
 	if (trouble == LOST || trouble == GONE || trouble == DOWN) {
 		reply.answered = false;
 		reply.status = 0;
@@ -831,6 +850,10 @@ conf_default(struct msg_conf_act *c, const char *first, const char *second,
 	c->cloudflare_timeout = 10000;
 	c->cloudflare_bulk_timeout = 60000;
 	c->look_every = 60000;
+	c->bgp_retries = 2;
+	c->cloudflare_retries = 3;
+	c->backoff_initial = 1000;
+	c->backoff_max = 60000;
 }
 
 static json_t *
@@ -895,6 +918,8 @@ world_end(void)
 static void
 begin(const char *ranges, int priority)
 {
+	struct table *table;
+
 	world_end();
 	world_router(ranges);
 	world_routes(priority);
@@ -913,6 +938,8 @@ begin(const char *ranges, int priority)
 	nconf = 1;
 	named_peer[0] = named_peer[1] = NULL;
 	commit();
+	TAILQ_FOREACH(table, &tables, entry)
+		memset(&table->budget, 0, sizeof(table->budget));
 }
 
 static struct fault *
@@ -928,7 +955,7 @@ fault(const char *kind, int skip, int count, enum trouble trouble)
 	return (one);
 }
 
-static void
+static struct fault *
 fault_status(const char *kind, int skip, int count, long status,
     const char *body)
 {
@@ -936,6 +963,7 @@ fault_status(const char *kind, int skip, int count, long status,
 
 	one->status = status;
 	one->body = body;
+	return (one);
 }
 
 #define FORBIDDEN                                                              \

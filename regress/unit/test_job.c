@@ -210,7 +210,7 @@ drain_again(void **state)
 	run();
 	pass(60000);
 	world_routes(100);
-	fault_status("list", 1, 1, 503, "");
+	fault_status("list", 1, 1, 403, FORBIDDEN);
 	plan_as(0, 2, "-.f");
 	run();
 	assert_int_equal(done(2)->status, PLAN_FAILED);
@@ -454,6 +454,43 @@ operation_is_gone(void **state)
 	expect_done(PLAN_DONE, 1, "");
 }
 
+/* What others do meanwhile. */
+
+static int undone;
+
+/* Another program writes the list that it had read before us. */
+static void
+undo(void)
+{
+	if (undone-- > 0)
+		world_router("F");
+}
+
+/* Somebody else does what we were about to do, or were about to do again. */
+static void
+advertise_primary(void)
+{
+	world_router("FP");
+}
+
+static void
+one_more_differs(void)
+{
+	json_object_set_new(json_array_get(world.routes, 0), "priority",
+	    json_integer(7));
+	json_object_set_new(json_array_get(world.routes, 1), "priority",
+	    json_integer(7));
+}
+
+static void
+all_well(void)
+{
+	json_object_set_new(json_array_get(world.routes, 0), "priority",
+	    json_integer(100));
+	json_object_set_new(json_array_get(world.routes, 1), "priority",
+	    json_integer(100));
+}
+
 /* Nobody knows what became of a call. */
 
 static void
@@ -494,27 +531,19 @@ patch_without_answer(void **state)
 	run();
 	expect_trace("get patch:P get patch:P op get status list");
 	expect_done(PLAN_DONE, 1, "");
+	begin("", 100);
+	fault_status("patch", 0, 1, 200, "{\"name\":\"operation-1\"}")->type =
+	    "text/html";
+	plan("+.p");
+	run();
+	expect_trace("get patch:P get patch:P op get status list");
+	assert_string_equal(call[nth("patch", 0)].id, call[nth("patch", 1)].id);
 	/* twice is enough */
 	begin("", 100);
 	fault("patch", 0, 9, GONE);
 	plan("+.p");
 	run();
 	expect_trace("get patch:P get patch:P get patch:P get");
-	expect_done(PLAN_FAILED, 0, "router patch");
-	/* what was never sent is a plain failure */
-	begin("", 100);
-	fault("patch", 0, 1, DOWN);
-	plan("+.p");
-	run();
-	expect_trace("get patch:P");
-	expect_done(PLAN_FAILED, 0, "router patch");
-	assert_string_equal(done(1)->error, "connection reset");
-	/* and so is an answer that says no */
-	begin("", 100);
-	fault_status("patch", 0, 1, 503, "<html>");
-	plan("+.p");
-	run();
-	expect_trace("get patch:P");
 	expect_done(PLAN_FAILED, 0, "router patch");
 }
 
@@ -574,14 +603,337 @@ put_in_part(void **state)
 	expect_routes(RESULT_FAILURE, 1, 100);
 	/* no success in a success */
 	begin("P", 200);
-	fault_status("put", 0, 1, 200,
+	fault_status("put", 0, 9, 200,
 	    "{\"success\":false,\"errors\":[{\"code\":1,"
 	    "\"message\":\"sorry\"}]}");
 	plan("..p");
 	run();
-	expect_trace("list put:100*2");
+	expect_trace("list put:100*2 list put:100*2 list put:100*2 list "
+		     "put:100*2");
 	expect_done(PLAN_FAILED, 0, "cloudflare update");
 	assert_non_null(strstr(done(1)->error, "sorry"));
+}
+
+/* What fails for a reason that passes is repeated, a little later each time. */
+
+#define OVERLOAD                                                               \
+	"{\"error\":{\"code\":503,\"message\":\"overloaded\","                 \
+	"\"errors\":[{\"reason\":\"backendError\"}]}}"
+#define RATE                                                                   \
+	"{\"error\":{\"code\":403,\"message\":\"slow down\","                  \
+	"\"errors\":[{\"reason\":\"rateLimitExceeded\"}]}}"
+
+/* How long after the call before it a call was made. */
+static int64_t
+after(size_t i)
+{
+	return (call[i].when - call[i - 1].when - LATENCY);
+}
+
+static void
+reads_again(void **state)
+{
+	static const struct {
+		const char *kind;
+		const char *step;
+	} read[] = {
+		{ "get", "router read" },
+		{ "op", "operation" },
+		{ "status", "effect" },
+		{ "list", "cloudflare list" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(read); i++) {
+		begin("", 200);
+		fault_status(read[i].kind, 0, 1, 503, OVERLOAD);
+		fault(read[i].kind, 0, 1, i % 2 == 0 ? GONE : DOWN);
+		plan("+.p");
+		run();
+		expect_done(PLAN_DONE, 2, "");
+		/* the longest of 1 s, and of 2 s */
+		assert_int_equal(after(nth(read[i].kind, 1)), 1000);
+		assert_int_equal(after(nth(read[i].kind, 2)), 2000);
+		/* not for ever */
+		begin("", 200);
+		fault_status(read[i].kind, 0, 99, 503, OVERLOAD);
+		plan("+.p");
+		run();
+		assert_int_equal(done(1)->status, PLAN_FAILED);
+		assert_string_equal(done(1)->step, read[i].step);
+		assert_non_null(strstr(done(1)->error, "HTTP 503"));
+		assert_int_equal(ncalls - nth(read[i].kind, 0), i == 3 ? 4 : 3);
+		/* and not what will not be well by itself */
+		begin("", 200);
+		fault_status(read[i].kind, 0, 99, 403, FORBIDDEN);
+		plan("+.p");
+		run();
+		assert_int_equal(done(1)->status, PLAN_FAILED);
+		assert_int_equal(ncalls - nth(read[i].kind, 0), 1);
+	}
+	/* what is read back, too */
+	begin("", 200);
+	fault_status("get", 1, 2, 503, OVERLOAD);
+	fault_status("list", 1, 3, 503, OVERLOAD);
+	plan("+.p");
+	run();
+	expect_trace("get patch:P op get get get status list put:100*2 list "
+		     "list list list");
+	expect_done(PLAN_DONE, 2, "");
+	/* where no repetition is wanted, there is none */
+	begin("", 200);
+	conf[0].bgp_retries = conf[0].cloudflare_retries = 0;
+	commit();
+	fault_status("get", 0, 1, 503, OVERLOAD);
+	plan("+.p");
+	run();
+	expect_trace("get");
+	/* the longest wait there is */
+	begin("", 200);
+	conf[0].bgp_retries = 4;
+	conf[0].backoff_max = 3000;
+	commit();
+	fault_status("get", 0, 4, 503, OVERLOAD);
+	plan("+..");
+	run();
+	assert_int_equal(after(nth("get", 3)), 3000);
+	assert_int_equal(after(nth("get", 4)), 3000);
+	expect_done(PLAN_DONE, 1, "");
+}
+
+static void
+as_the_server_asks(void **state)
+{
+	(void)state;
+	begin("", 200);
+	fault_status("get", 0, 1, 503, OVERLOAD)->retry_after = "7";
+	fault_status("list", 0, 1, 503, "{}")->retry_after = "3";
+	plan("+.p");
+	run();
+	assert_int_equal(after(nth("get", 1)), 7000);
+	assert_int_equal(after(nth("list", 1)), 3000);
+	expect_done(PLAN_DONE, 2, "");
+	/* also of a write */
+	begin("", 200);
+	fault_status("patch", 0, 1, 429, RATE)->retry_after = "7";
+	fault_status("put", 0, 1, 503, "{}")->retry_after = "8";
+	plan("+.p");
+	run();
+	expect_trace("get patch:P get patch:P op get status list put:100*2 "
+		     "list put:100*2 list");
+	assert_int_equal(after(nth("get", 1)), 7000);
+	assert_int_equal(after(nth("list", 1)), 8000);
+	/* but not after the end of the step */
+	begin("", 200);
+	fault_status("get", 0, 1, 503, OVERLOAD)->retry_after = "60";
+	plan("+.p");
+	assert_int_equal(run(), LATENCY);
+	expect_done(PLAN_FAILED, 0, "router read");
+	begin("", 200);
+	fault_status("list", 0, 1, 503, "{}")->retry_after = "10";
+	plan("..p");
+	assert_int_equal(run(), LATENCY);
+	expect_done(PLAN_FAILED, 0, "cloudflare list");
+	begin("", 200);
+	fault_status("patch", 0, 1, 503, "{}")->retry_after = "60";
+	plan("+..");
+	assert_int_equal(run(), 2 * LATENCY);
+	expect_done(PLAN_FAILED, 0, "router patch");
+	begin("", 200);
+	fault_status("put", 0, 1, 503, "{}")->retry_after = "60";
+	plan("..p");
+	assert_int_equal(run(), 2 * LATENCY);
+	expect_done(PLAN_FAILED, 0, "cloudflare update");
+	/* nor does a call last longer than that */
+	begin("", 200);
+	conf[0].bgp_update_timeout = 5000;
+	commit();
+	fault_status("get", 0, 2, 503, OVERLOAD);
+	plan("+..");
+	run();
+	assert_int_equal(call[0].timeout, 5000);
+	assert_int_equal(call[2].timeout, 5000 - 3000 - 2 * LATENCY);
+	begin("", 200);
+	fault_status("list", 0, 2, 503, "{}");
+	plan("..p");
+	run();
+	assert_int_equal(call[0].timeout, 10000);
+	assert_int_equal(call[2].timeout, 10000 - 3000 - 2 * LATENCY);
+}
+
+/* A write that was certainly not carried out begins anew, with a read. */
+static void
+patch_again(void **state)
+{
+	static const long status[] = { 503, 429, 403, 0 };
+	struct fault *one;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(status); i++) {
+		begin("", 100);
+		one = fault_status("patch", 0, 2, status[i], RATE);
+		if (status[i] == 0)
+			one->trouble = DOWN;
+		plan("+.p");
+		run();
+		expect_trace("get patch:P get patch:P get patch:P op get "
+			     "status list");
+		expect_done(PLAN_DONE, 1, "");
+		expect_advert(PRIMARY, RESULT_SUCCESS, V_YES);
+		assert_int_equal(after(nth("get", 1)), 1000);
+		assert_int_equal(after(nth("get", 2)), 2000);
+		assert_string_not_equal(call[nth("patch", 0)].id,
+		    call[nth("patch", 1)].id);
+		assert_string_not_equal(call[nth("patch", 1)].id,
+		    call[nth("patch", 2)].id);
+		/* that often */
+		begin("", 100);
+		one = fault_status("patch", 0, 3, status[i], RATE);
+		if (status[i] == 0)
+			one->trouble = DOWN;
+		plan("+.p");
+		run();
+		expect_trace("get patch:P get patch:P get patch:P");
+		expect_done(PLAN_FAILED, 0, "router patch");
+		assert_string_equal(call[nth("patch", 2)].id,
+		    advert(PRIMARY)->request_id);
+	}
+	/* not what is forbidden */
+	begin("", 100);
+	fault_status("patch", 0, 1, 400, FORBIDDEN);
+	plan("+.p");
+	run();
+	expect_trace("get patch:P");
+	/* what the read shows is what is written */
+	begin("", 100);
+	fault_status("patch", 0, 1, 403, RATE)->hook = undo;
+	undone = 1;
+	plan("+.p");
+	run();
+	expect_trace("get patch:P get patch:FP op get status list");
+	/* done all the same, in spite of the error */
+	begin("", 100);
+	fault_status("patch", 0, 1, 500, RATE)->hook = advertise_primary;
+	plan("+.p");
+	run();
+	expect_trace("get patch:P get status list");
+	expect_done(PLAN_DONE, 1, "");
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_YES);
+	/* one whose outcome is not known stays the same change if its
+	 * repetition cannot be sent, and is another one after an answer */
+	begin("", 100);
+	fault("patch", 0, 1, GONE);
+	fault("patch", 0, 1, DOWN);
+	fault_status("patch", 0, 1, 503, RATE);
+	plan("+.p");
+	run();
+	expect_trace("get patch:P get patch:P get patch:P get patch:P op get "
+		     "status list");
+	expect_done(PLAN_DONE, 1, "");
+	assert_string_equal(call[nth("patch", 0)].id, call[nth("patch", 1)].id);
+	assert_string_equal(call[nth("patch", 0)].id, call[nth("patch", 2)].id);
+	assert_string_not_equal(call[nth("patch", 0)].id,
+	    call[nth("patch", 3)].id);
+}
+
+static void
+put_again(void **state)
+{
+	(void)state;
+	begin("P", 200);
+	fault_status("put", 0, 2, 503, "<html>");
+	fault("put", 0, 1, DOWN);
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list put:100*2 list "
+		     "put:100*2 list");
+	expect_done(PLAN_DONE, 1, "");
+	expect_routes(RESULT_SUCCESS, 2, 100);
+	assert_int_equal(after(nth("list", 1)), 1000);
+	assert_int_equal(after(nth("list", 3)), 4000);
+	/* what somebody else has done meanwhile is not written again */
+	begin("P", 200);
+	fault_status("put", 0, 1, 503, "<html>")->hook = one_more_differs;
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list");
+	/* done all the same, in spite of the error */
+	begin("P", 200);
+	fault_status("put", 0, 1, 503, "<html>")->hook = all_well;
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list");
+	expect_routes(RESULT_SUCCESS, 2, 100);
+	/* repeated for that reason, and for the other */
+	begin("P", 200);
+	fault("put", 0, 1, GONE);
+	fault_status("put", 0, 1, 503, "<html>");
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list put:100*2 list");
+	expect_done(PLAN_DONE, 2, "");
+	begin("P", 200);
+	fault("put", 0, 1, GONE);
+	fault_status("put", 0, 1, 503, "<html>");
+	fault("put", 0, 1, GONE);
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list put:100*2 list");
+	expect_done(PLAN_FAILED, 2, "cloudflare read-back");
+}
+
+/* A newer plan does not wait for what is repeated, if nothing is written. */
+static void
+replaced_at_rest(void **state)
+{
+	static const char *const kind[] = { "get", "patch", "list" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(kind); i++) {
+		begin("", 200);
+		fault_status(kind[i], 0, 9, 429, RATE)->retry_after = "5";
+		if (i == 2)
+			world.fault[0].status = 503;
+		plan(i == 2 ? "..p" : "+.p");
+		pass(1000);
+		assert_int_equal(in_flight, 0);
+		assert_int_equal(count(IMSG_PLAN_DONE), 0);
+		plan_as(0, 2, "...");
+		assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
+		assert_int_equal(done(2)->status, PLAN_DONE);
+		assert_int_equal(run(), 0);
+	}
+	/* what is written is looked at */
+	begin("", 200);
+	fault_status("get", 1, 1, 503, RATE)->retry_after = "5";
+	plan("+.p");
+	pass(1000);
+	assert_string_equal(trace, "get patch:P op get");
+	plan_as(0, 2, "...");
+	run();
+	expect_trace("get patch:P op get get");
+	expect_done(PLAN_SUPERSEDED, 1, "");
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_UNKNOWN);
+	begin("", 200);
+	fault_status("patch", 0, 1, 503, RATE)->retry_after = "5";
+	plan("+.p");
+	pass(1000);
+	plan_as(0, 2, "...");
+	run();
+	expect_trace("get patch:P get patch:P op get");
+	expect_done(PLAN_SUPERSEDED, 1, "");
+	begin("", 200);
+	fault_status("put", 0, 1, 503, RATE)->retry_after = "5";
+	plan("..p");
+	pass(1000);
+	plan_as(0, 2, "..f");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list "
+		     "list put:200*2 list");
+	expect_routes(RESULT_SUCCESS, 2, 100);
 }
 
 /* Others who write. */
@@ -619,16 +971,6 @@ busy_router(void **state)
 	assert_int_equal(advert(PRIMARY)->http_status, 400);
 }
 
-static int undone;
-
-/* Another program writes the list that it had read before us. */
-static void
-undo(void)
-{
-	if (undone-- > 0)
-		world_router("F");
-}
-
 static void
 foreign_writer(void **state)
 {
@@ -654,13 +996,6 @@ foreign_writer(void **state)
 		     "get patch:FP op get");
 	expect_done(PLAN_FAILED, 3, "read-back");
 	assert_non_null(strstr(done(1)->error, "another writer"));
-}
-
-/* Somebody else does what we were about to do, or were about to do again. */
-static void
-advertise_primary(void)
-{
-	world_router("FP");
 }
 
 static void
@@ -697,15 +1032,6 @@ weight_lost(void **state)
 	run();
 	expect_routes(RESULT_SUCCESS, 2, 100);
 	assert_non_null(strstr(complaint, "have lost more"));
-}
-
-static void
-one_more_differs(void)
-{
-	json_object_set_new(json_array_get(world.routes, 0), "priority",
-	    json_integer(7));
-	json_object_set_new(json_array_get(world.routes, 1), "priority",
-	    json_integer(7));
 }
 
 static void
@@ -1536,6 +1862,11 @@ main(void)
 		cmocka_unit_test(patch_without_answer_then_busy),
 		cmocka_unit_test(put_without_answer),
 		cmocka_unit_test(put_in_part),
+		cmocka_unit_test(reads_again),
+		cmocka_unit_test(as_the_server_asks),
+		cmocka_unit_test(patch_again),
+		cmocka_unit_test(put_again),
+		cmocka_unit_test(replaced_at_rest),
 		cmocka_unit_test(busy_router),
 		cmocka_unit_test(foreign_writer),
 		cmocka_unit_test(friendly_writer),
