@@ -657,6 +657,187 @@ sure_before_withdrawal(void **state)
 	expect_trace("list get status");
 }
 
+/* The budget. */
+
+static struct table *
+table_of(const char *account)
+{
+	struct table *table;
+
+	TAILQ_FOREACH(table, &tables, entry)
+		if (strcmp(table->id, account) == 0)
+			return (table);
+	fail_msg("no table of %s", account);
+	return (NULL);
+}
+
+/* So many calls have been made to the account just now. */
+static void
+have_called(int n)
+{
+	struct budget *budget = &table_of("acc")->budget;
+
+	for (; n > 0; n--)
+		budget_spend(budget, now);
+}
+
+static void
+budget_of_calls(void **state)
+{
+	(void)state;
+	/* the last 200 of 600 are for writes */
+	many(3, 1, 100);
+	have_called(399);
+	look_as(0, 1, "..p");
+	run();
+	expect_trace("list");
+	pass(60000);
+	look_as(0, 2, "..p");
+	assert_int_equal(run(), 0);
+	expect_trace("list");
+	assert_string_equal(done(2)->step, "cloudflare list");
+	assert_non_null(strstr(done(2)->error, "the rest is for writes"));
+	assert_non_null(strstr(done(2)->error, "acc is not called until 20"));
+	assert_int_equal(routes(2)->result, RESULT_FAILURE);
+	/* and for what is decided, with all that belongs to it */
+	plan_as(1, 3, "..f");
+	run();
+	expect_trace("list list put:200*1 list");
+	/* a look that is made with it has no need of more */
+	plan_as(1, 4, "..p");
+	look_as(2, 5, "..p");
+	run();
+	expect_trace("list list put:200*1 list list put:100*1 list");
+	assert_string_equal(ends(5), "DFDDD");
+	/* drift that was found is written */
+	many(2, 1, 100);
+	look_as(0, 1, "..p");
+	run();
+	set_priority(route_of(1, 0, 1), 300);
+	json_decref(table_of("acc")->list);
+	table_of("acc")->list = json_pack("{s:b, s:{s:O}}", "success", 1,
+	    "result", "routes", world.routes);
+	have_called(400);
+	look_as(1, 2, "..p");
+	run();
+	expect_trace("list list put:100*1 list");
+	/* also when it was found by the last look that there is */
+	many(2, 1, 300);
+	have_called(399);
+	look_as(1, 1, "..p");
+	run();
+	expect_trace("list put:100*1 list");
+	/* not one more than 600, whatever for */
+	many(2, 1, 200);
+	have_called(598);
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list put:100*1");
+	assert_string_equal(done(1)->step, "cloudflare read-back");
+	assert_non_null(strstr(done(1)->error, "600 calls in 300 s"));
+	plan_as(0, 2, "..p");
+	run();
+	expect_trace("list put:100*1");
+	pass(300000);
+	plan_as(0, 3, "..p");
+	run();
+	expect_trace("list put:100*1 list");
+	assert_string_equal(ends(3), "FFD");
+	/* what is repeated counts */
+	many(1, 1, 200);
+	have_called(598);
+	fault_status("list", 0, 9, 503, "{}");
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list list");
+	assert_non_null(strstr(done(1)->error, "600 calls in 300 s"));
+	/* another account has one of its own, and Compute has none */
+	many(2, 1, 200);
+	conf[1].account = 1;
+	commit();
+	have_called(600);
+	plan_as(0, 1, "+.p");
+	plan_as(1, 2, "..p");
+	run();
+	expect_trace("get list patch:P put:100*1 op list get status");
+	assert_string_equal(ends(2), "FD");
+}
+
+static void
+refused_by_server(void **state)
+{
+	(void)state;
+	/* nothing is called meanwhile, not even to repeat it */
+	many(3, 1, 200);
+	fault_status("list", 0, 1, 429, "{}")->retry_after = "5";
+	plan_as(0, 1, "..p");
+	plan_as(1, 2, "..p");
+	run();
+	expect_trace("list");
+	assert_string_equal(ends(2), "FF");
+	assert_non_null(strstr(done(1)->error, "HTTP 429"));
+	pass(5000 - 1);
+	plan_as(0, 3, "..p");
+	assert_int_equal(run(), 0);
+	expect_trace("list");
+	assert_non_null(strstr(done(3)->error,
+	    "Cloudflare has answered HTTP 429: account acc is not called "
+	    "until 20"));
+	pass(1);
+	plan_as(0, 4, "..p");
+	run();
+	expect_trace("list list put:100*1 list");
+	assert_string_equal(ends(4), "FFFD");
+	/* five minutes if it does not say */
+	many(2, 1, 200);
+	fault_status("put", 0, 1, 429, "{}");
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list put:100*1");
+	assert_string_equal(done(1)->step, "cloudflare update");
+	pass(299999);
+	plan_as(0, 2, "..p");
+	run();
+	expect_trace("list put:100*1");
+	pass(1);
+	plan_as(0, 3, "..p");
+	run();
+	expect_trace("list put:100*1 list put:100*1 list");
+	/* not even a reload makes it forget */
+	many(1, 1, 200);
+	fault_status("list", 0, 1, 429, "{}");
+	plan_as(0, 1, "..p");
+	run();
+	commit();
+	plan_as(0, 2, "..p");
+	run();
+	expect_trace("list");
+	/* none left */
+	many(1, 1, 200);
+	fault("list", 0, 1, HOOK)->ratelimit = "\"default\";r=0;t=20";
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list");
+	assert_string_equal(done(1)->step, "cloudflare update");
+	assert_non_null(strstr(done(1)->error, "no calls are left"));
+	pass(20000);
+	plan_as(0, 2, "..p");
+	run();
+	expect_trace("list list put:100*1 list");
+	/* one is */
+	many(1, 1, 200);
+	fault("list", 0, 1, HOOK)->ratelimit = "\"default\";r=1;t=20";
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list put:100*1 list");
+	/* who does not answer says nothing */
+	many(1, 1, 200);
+	fault("list", 0, 1, GONE);
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list list put:100*1 list");
+}
+
 /* The end. */
 
 static const char *stop_trace;
@@ -726,6 +907,8 @@ main(void)
 		cmocka_unit_test(look_at_what_was_written),
 		cmocka_unit_test(look_finds_drift),
 		cmocka_unit_test(sure_before_withdrawal),
+		cmocka_unit_test(budget_of_calls),
+		cmocka_unit_test(refused_by_server),
 		cmocka_unit_test(stopped),
 	};
 
