@@ -182,6 +182,7 @@ table_listed(void *who, const struct answered *answered)
 		table->list = json_incref(answered->json);
 	TAILQ_FOREACH_SAFE(job, &table->batch, table_entry, next) {
 		log_setcorr(job->plan.corr);
+		job_called(job, HALF_ROUTES, answered);
 		if (answered->answer == ANSWER_OK)
 			routes_judge(job, answered->json, answered->status);
 		else
@@ -255,9 +256,10 @@ table_put_answered(void *who, const struct answered *answered)
 		if (job->in_put == 0)
 			continue;
 		log_setcorr(job->plan.corr);
+		job_called(job, HALF_ROUTES, answered);
 		/* Without an answer it may have been done: the list tells. */
 		if (answered->answer == ANSWER_OK || lost)
-			routes_sent(job, answered->status);
+			routes_sent(job, answered);
 		else
 			routes_failed(job, answered);
 	}

@@ -139,6 +139,9 @@ struct job {
 	int64_t deadline; /* of the step */
 	uint32_t changed; /* writes */
 	bool skipped;	  /* passive: there would have been some */
+	uint32_t good;	  /* halves of which a call was answered usably */
+	uint32_t lost;	  /* of which a write was not answered */
+	uint32_t failed_at;
 	struct call call;
 	struct event *timer;
 	job_cb timer_cb;
@@ -173,6 +176,7 @@ struct job {
 	size_t put;    /* of those that differ, so many have been sent */
 	size_t in_put; /* as many are in the call under way */
 	bool put_made; /* in this step */
+	bool put_lost; /* without an answer; all three are of the last one */
 	bool put_failed;
 	bool put_repeated;
 	struct msg_plan_routes routes;
@@ -212,6 +216,8 @@ bool plan_is_first(const struct job *);
 bool job_may_begin(struct job *);
 void job_step_done(struct job *);
 void job_fail(struct job *, const char *step, const char *why);
+bool job_blocked(const struct job *, enum half, char *why, size_t len);
+void job_called(struct job *, enum half, const struct answered *);
 void job_timer(struct job *, int64_t ms, job_cb);
 void plan_report_prefix(struct job *, enum which, enum outcome,
     const char *error);
@@ -233,7 +239,7 @@ void routes_write(struct job *);
 bool routes_older(struct job *, json_t *list);
 void routes_judge(struct job *, json_t *list, long status);
 void routes_add(struct job *, json_t *body);
-void routes_sent(struct job *, long status);
+void routes_sent(struct job *, const struct answered *);
 void routes_put_failed(struct job *, const struct answered *);
 void routes_failed(struct job *, const struct answered *);
 bool routes_only_ours(const struct table *, const json_t *body);

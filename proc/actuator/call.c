@@ -118,6 +118,8 @@ call_end(struct call *call, const struct answered *answered)
 	call_cb cb = call->cb;
 
 	call_forget(call);
+	if (call->job != NULL)
+		job_called(call->job, HALF_ROUTER, answered);
 	cb(who, answered);
 }
 

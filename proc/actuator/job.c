@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,8 @@ send_done(uint32_t failover, const struct msg_plan *plan,
 	if (job != NULL) {
 		msg.changed = job->changed;
 		msg.duration = (uint32_t)(http_now() - job->started);
+		msg.failed_at = job->failed_at;
+		msg.reached = job->good & ~(job->failed_at | job->lost);
 	}
 	strlcpy(msg.step, step, sizeof(msg.step));
 	strlcpy(msg.error, error, sizeof(msg.error));
@@ -201,6 +204,27 @@ void
 job_fail(struct job *job, const char *step, const char *why)
 {
 	job_end(job, PLAN_FAILED, step, why);
+}
+
+/* Must that half not be called?  Then why says so. */
+bool
+job_blocked(const struct job *job, enum half half, char *why, size_t len)
+{
+	if (!(job->plan.blocked & half))
+		return (false);
+	snprintf(why, len, "circuit breaker %s is open",
+	    half == HALF_ROUTER ? "gcp_local_advertisement" : "cloudflare");
+	return (true);
+}
+
+/* A call for that half has ended. */
+void
+job_called(struct job *job, enum half half, const struct answered *answered)
+{
+	if (answered->answer == ANSWER_OK)
+		job->good |= half;
+	else if (answered->sent && !answered->answered)
+		job->lost |= half;
 }
 
 /* The step is done: on to the next. */

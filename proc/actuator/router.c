@@ -21,6 +21,12 @@
 #define ROUNDS_MAX  3	 /* merges, if somebody else writes meanwhile */
 #define REPEATS_MAX 2	 /* of a PATCH whose outcome is not known */
 
+/* What the prober asks for, too.  A router that is to be written is read as a
+ * whole. */
+#define STATUS_FIELDS                                                          \
+	"result(bgpPeerStatus(name,status,state,statusReason,"                 \
+	"advertisedRoutes(destRange)))"
+
 static void write_read(struct job *);
 static void write_send(struct job *);
 static void operation_poll(struct job *);
@@ -138,6 +144,26 @@ router_fail(struct job *job, const char *step, const char *why)
 	job_fail(job, step, why);
 }
 
+/* The same because of a call that failed, not of what was answered. */
+static void
+router_broken(struct job *job, const char *step, const char *why)
+{
+	job->failed_at |= HALF_ROUTER;
+	router_fail(job, step, why);
+}
+
+/* Must the router not be called?  Then the step has failed. */
+static bool
+router_blocked(struct job *job)
+{
+	char why[REASON_LEN];
+
+	if (!job_blocked(job, HALF_ROUTER, why, sizeof(why)))
+		return (false);
+	router_fail(job, "router read", why);
+	return (true);
+}
+
 /* Which of the prefixes have to be written? */
 static void
 note_changes(struct job *job)
@@ -214,7 +240,7 @@ write_compare(void *who, const struct answered *answered)
 	int r;
 
 	if (answered->answer != ANSWER_OK) {
-		router_fail(job, "router read", answered->reason);
+		router_broken(job, "router read", answered->reason);
 		return;
 	}
 	keep_router(job, answered->json);
@@ -275,7 +301,7 @@ write_again(struct job *job, const struct answered *answered)
 	    answered);
 
 	if (wait == -1) {
-		router_fail(job, "router patch", answered->reason);
+		router_broken(job, "router patch", answered->reason);
 		return;
 	}
 	job->tries++;
@@ -346,7 +372,7 @@ operation_judge(struct job *job, const json_t *operation)
 
 	if (status == NULL || strcmp(status, "DONE") != 0) {
 		if (!poll_later(job, operation_poll))
-			router_fail(job, "operation",
+			router_broken(job, "operation",
 			    "the operation is not "
 			    "done in time");
 		return;
@@ -366,7 +392,7 @@ operation_judge(struct job *job, const json_t *operation)
 	    message, sizeof(message));
 	snprintf(why, sizeof(why), "operation %s failed: %s: %s",
 	    job->operation, code, message);
-	router_fail(job, "operation", why);
+	router_broken(job, "operation", why);
 }
 
 static void
@@ -379,7 +405,7 @@ operation_answered(void *who, const struct answered *answered)
 	else if (answered->status == 404)
 		read_back(job); /* finished ones are not kept for ever */
 	else
-		router_fail(job, "operation", answered->reason);
+		router_broken(job, "operation", answered->reason);
 }
 
 static void
@@ -403,7 +429,7 @@ read_back_compare(void *who, const struct answered *answered)
 	int r;
 
 	if (answered->answer != ANSWER_OK) {
-		router_fail(job, "read-back", answered->reason);
+		router_broken(job, "read-back", answered->reason);
 		return;
 	}
 	keep_router(job, answered->json);
@@ -418,7 +444,7 @@ read_back_compare(void *who, const struct answered *answered)
 	else if (job->unknown && job->repeats++ < REPEATS_MAX)
 		write_send(job); /* with the id of before */
 	else if (job->unknown)
-		router_fail(job, "router patch",
+		router_broken(job, "router patch",
 		    "it is not known what became of the change");
 	else if (++job->rounds < ROUNDS_MAX) {
 		log_warnx("router %s was written by somebody else meanwhile",
@@ -457,6 +483,8 @@ router_write(struct job *job, const enum advert advert[PREFIXES])
 	const struct msg_conf_act *conf = &job->act->conf;
 
 	router_begin(job, advert);
+	if (router_blocked(job))
+		return;
 	snprintf(key, sizeof(key), "%s/%s/%s", conf->project, conf->region,
 	    conf->router);
 	lock_take(job, key, write_locked);
@@ -468,7 +496,7 @@ look_compare(void *who, const struct answered *answered)
 	struct job *job = who;
 
 	if (answered->answer != ANSWER_OK) {
-		router_fail(job, "router read", answered->reason);
+		router_broken(job, "router read", answered->reason);
 		return;
 	}
 	keep_router(job, answered->json);
@@ -482,7 +510,9 @@ void
 router_look(struct job *job, const enum advert advert[PREFIXES])
 {
 	router_begin(job, advert);
-	router_call(job, HTTP_GET, router_url(job, ""), NULL, look_compare);
+	if (!router_blocked(job))
+		router_call(job, HTTP_GET, router_url(job, ""), NULL,
+		    look_compare);
 }
 
 /* Is any peer that we look after up? */
@@ -526,10 +556,12 @@ effect_of(struct job *job, const json_t *status, enum which p)
 }
 
 static void
-effect_fail(struct job *job, const char *why)
+effect_fail(struct job *job, const char *why, bool broken)
 {
 	int p;
 
+	if (broken)
+		job->failed_at |= HALF_ROUTER;
 	for (p = 0; p < PREFIXES; p++)
 		if (job->wanted.advert[p] != ADVERT_KEEP &&
 		    job->prefix[p].effect != V_YES)
@@ -547,12 +579,12 @@ effect_judge(void *who, const struct answered *answered)
 	int p;
 
 	if (answered->answer != ANSWER_OK) {
-		effect_fail(job, answered->reason);
+		effect_fail(job, answered->reason, true);
 		return;
 	}
 	if (!json_is_object(json_object_get(answered->json, "result"))) {
 		if (!poll_later(job, effect_poll))
-			effect_fail(job, "the answer has no status");
+			effect_fail(job, "the answer has no status", true);
 		return;
 	}
 	for (p = 0; p < PREFIXES; p++) {
@@ -569,7 +601,7 @@ effect_judge(void *who, const struct answered *answered)
 			"the peers of router %s have not been told" :
 			"no UP peer on router %s",
 		    job->act->conf.router);
-		effect_fail(job, why);
+		effect_fail(job, why, false);
 	} else if (!missing) {
 		if (unknown && plan_is_first(job))
 			log_warnx(
@@ -584,8 +616,10 @@ effect_judge(void *who, const struct answered *answered)
 static void
 effect_poll(struct job *job)
 {
-	router_call(job, HTTP_GET, router_url(job, "/getRouterStatus"), NULL,
-	    effect_judge);
+	router_call(job, HTTP_GET,
+	    router_url(job,
+		"/getRouterStatus?prettyPrint=false&fields=" STATUS_FIELDS),
+	    NULL, effect_judge);
 }
 
 /*

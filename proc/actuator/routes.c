@@ -148,10 +148,12 @@ routes_judge(struct job *job, json_t *list, long status)
 		routes_done(job, RESULT_SKIPPED);
 	} else if (!job->put_made)
 		(void)job_may_begin(job); /* not any more, perhaps */
-	else if (job->put_repeated && !job->put_failed)
+	else if (job->put_repeated && !job->put_failed) {
+		if (job->put_lost)
+			job->failed_at |= HALF_ROUTES;
 		routes_fail(job, step,
 		    "the routes do not have the priority that they were given");
-	else
+	} else
 		job->put_repeated = job->put_repeated || !job->put_failed;
 }
 
@@ -190,14 +192,15 @@ routes_add(struct job *job, json_t *routes)
 
 /* An update with routes of the job was carried out, or may have been. */
 void
-routes_sent(struct job *job, long status)
+routes_sent(struct job *job, const struct answered *answered)
 {
-	if (status != 0)
-		job->routes.http_status = (int32_t)status;
+	if (answered->status != 0)
+		job->routes.http_status = (int32_t)answered->status;
 	job->changed++;
 	job->put += job->in_put;
 	job->in_put = 0;
 	job->put_made = true;
+	job->put_lost = answered->answer != ANSWER_OK;
 }
 
 /* One has failed, and will be tried again.  What an error of the server leaves
@@ -221,6 +224,7 @@ routes_failed(struct job *job, const struct answered *answered)
 
 	if (answered->status != 0)
 		job->routes.http_status = (int32_t)answered->status;
+	job->failed_at |= HALF_ROUTES;
 	routes_fail(job, step, answered->reason);
 }
 
@@ -264,10 +268,16 @@ routes_only_ours(const struct table *table, const json_t *body)
 void
 routes_write(struct job *job)
 {
+	char why[REASON_LEN];
+
 	routes_forget(job);
 	job->routes.desired = (int32_t)routes_priority(job);
 	job->routes.modified = 0;
 	job->put = job->in_put = 0;
-	job->put_made = job->put_failed = job->put_repeated = false;
-	account_enter(job);
+	job->put_made = job->put_lost = false;
+	job->put_failed = job->put_repeated = false;
+	if (job_blocked(job, HALF_ROUTES, why, sizeof(why)))
+		routes_fail(job, "cloudflare list", why);
+	else
+		account_enter(job);
 }

@@ -17,9 +17,9 @@ timeout api 1
 timeout cloudflare 1
 timeout cloudflare-bulk 1"""
 
-# Only the actuator has these scopes.
+# Of the actuator, where the scope says so.
 ROUTER = "routers/router-a($|[?])"
-STATUS = "routers/router-a/getRouterStatus$"
+STATUS = "routers/router-a/getRouterStatus[?]"
 OPERATION = "/operations/"
 ROUTES = "/magic/routes$"
 

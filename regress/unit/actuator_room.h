@@ -977,11 +977,13 @@ fault_status(const char *kind, int skip, int count, long status,
 /* "+-f": advertise the primary, withdraw the secondary, failed priority;
  * '.': keep. */
 static void
-plan_send(uint32_t failover, uint64_t number, const char *what, bool repair)
+plan_send(uint32_t failover, uint64_t number, const char *what, bool repair,
+    uint32_t blocked)
 {
 	struct msg_plan plan = { .plan = number,
 		.corr = "hc-1-00000000",
-		.repair = repair };
+		.repair = repair,
+		.blocked = blocked };
 	int p;
 
 	for (p = 0; p < PREFIXES; p++)
@@ -997,14 +999,14 @@ plan_send(uint32_t failover, uint64_t number, const char *what, bool repair)
 static void
 plan_as(uint32_t failover, uint64_t number, const char *what)
 {
-	plan_send(failover, number, what, false);
+	plan_send(failover, number, what, false, 0);
 }
 
 /* Nothing was decided anew: a look for drift. */
 static void
 look_as(uint32_t failover, uint64_t number, const char *what)
 {
-	plan_send(failover, number, what, true);
+	plan_send(failover, number, what, true, 0);
 }
 
 static void

@@ -187,6 +187,10 @@ as_few_updates_as_possible(void **state)
 	assert_string_equal(done(3)->step, "cloudflare update");
 	assert_int_equal(done(2)->changed, 1);
 	assert_int_equal(done(3)->changed, 0);
+	assert_int_equal(done(2)->failed_at, HALF_ROUTES);
+	assert_int_equal(done(3)->reached, 0);
+	assert_int_equal(done(4)->failed_at, 0);
+	assert_int_equal(done(4)->reached, HALF_ROUTES);
 	expect_modified(4, RESULT_SUCCESS, 70);
 	/* nobody is left to be looked after */
 	many(2, 1, 200);

@@ -1213,6 +1213,275 @@ token_text(void **state)
 	expect_done(PLAN_DONE, 0, "");
 }
 
+/* The circuit breakers of the parent: what is told, and what is obeyed. */
+
+#define ROUTER HALF_ROUTER
+#define ROUTES HALF_ROUTES
+
+static void
+expect_halves(uint32_t reached, uint32_t failed_at)
+{
+	const struct msg_plan_done *msg = done(1);
+
+	if (msg->reached != reached || msg->failed_at != failed_at)
+		fail_msg("reached %u, failed at %u: %s: %s", msg->reached,
+		    msg->failed_at, msg->step, msg->error);
+}
+
+static void
+halves_reached(void **state)
+{
+	(void)state;
+	begin("", 200);
+	plan("+.p");
+	run();
+	expect_halves(ROUTER | ROUTES, 0);
+	begin("", 200);
+	plan("+..");
+	run();
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	plan("..p");
+	run();
+	expect_halves(ROUTES, 0);
+	begin("", 200);
+	plan("...");
+	run();
+	expect_halves(0, 0);
+	/* a call and its repetitions are one */
+	begin("", 200);
+	fault_status("get", 0, 1, 503, OVERLOAD);
+	fault_status("patch", 0, 1, 503, OVERLOAD);
+	fault_status("put", 0, 1, 503, OVERLOAD);
+	plan("+.p");
+	run();
+	expect_halves(ROUTER | ROUTES, 0);
+	/* one that was never answered is neither */
+	begin("", 200);
+	world.delay = 0;
+	fault("patch", 0, 1, LOST);
+	plan("+.p");
+	run();
+	expect_done(PLAN_DONE, 2, "");
+	expect_halves(ROUTES, 0);
+	begin("", 200);
+	fault("put", 0, 1, LOST);
+	plan("+.p");
+	run();
+	expect_done(PLAN_DONE, 2, "");
+	expect_halves(ROUTER, 0);
+	/* a list that was made for others is no call */
+	begin("", 200);
+	plan("..f");
+	run();
+	plan_send(0, 2, "..f", true, 0);
+	run();
+	assert_int_equal(done(2)->status, PLAN_DONE);
+	assert_int_equal(done(2)->reached, 0);
+}
+
+/* Each call, failing. */
+static void
+halves_failed(void **state)
+{
+	static const struct {
+		const char *kind;
+		int skip;
+		enum half half;
+	} one[] = {
+		{ "get", 0, HALF_ROUTER },
+		{ "patch", 0, HALF_ROUTER },
+		{ "op", 0, HALF_ROUTER },
+		{ "get", 1, HALF_ROUTER },
+		{ "status", 0, HALF_ROUTER },
+		{ "list", 0, HALF_ROUTES },
+		{ "put", 0, HALF_ROUTES },
+		{ "list", 1, HALF_ROUTES },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(one); i++) {
+		begin("", 200);
+		fault_status(one[i].kind, one[i].skip, 99, 503, OVERLOAD);
+		plan("+.p");
+		run();
+		expect_halves(one[i].half == ROUTER ? 0 : ROUTER, one[i].half);
+		begin("", 200);
+		fault_status(one[i].kind, one[i].skip, 99, 403, FORBIDDEN);
+		plan("+.p");
+		run();
+		expect_halves(one[i].half == ROUTER ? 0 : ROUTER, one[i].half);
+	}
+	begin("P", 200);
+	fault_status("get", 0, 1, 403, FORBIDDEN); /* to see what to withdraw */
+	plan("-.f");
+	run();
+	expect_halves(ROUTES, ROUTER);
+	/* an operation that fails, or never ends */
+	begin("", 200);
+	world.op_error = "QUOTA_EXCEEDED";
+	plan("+.p");
+	run();
+	expect_halves(0, ROUTER);
+	begin("", 200);
+	world.delay = -1;
+	plan("+.p");
+	run();
+	expect_halves(0, ROUTER);
+	/* nobody knows */
+	begin("", 200);
+	fault("patch", 0, 9, GONE);
+	plan("+.p");
+	run();
+	expect_halves(0, ROUTER);
+	begin("", 200);
+	fault("put", 0, 9, GONE);
+	plan("+.p");
+	run();
+	expect_halves(ROUTER, ROUTES);
+	/* no status in it */
+	begin("", 200);
+	fault_status("status", 0, 99, 200, "{}");
+	plan("+.p");
+	run();
+	expect_halves(0, ROUTER);
+	/* a 429, and what it leads to */
+	begin("", 200);
+	fault_status("list", 0, 1, 429, "{}");
+	plan("..p");
+	run();
+	expect_halves(0, ROUTES);
+	plan_as(0, 2, "..p");
+	run();
+	assert_int_equal(done(2)->reached, 0);
+	assert_int_equal(done(2)->failed_at, ROUTES);
+	/* no token */
+	begin("", 200);
+	token = NULL;
+	token_fails = true;
+	plan("+.p");
+	run();
+	expect_halves(0, ROUTER);
+}
+
+/* All is answered, but it is not as it should be. */
+static void
+halves_well(void **state)
+{
+	(void)state;
+	begin("", 200);
+	world.up = false;
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 1, "effect");
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	world.lag = 1000000;
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 1, "effect");
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	undone = 3;
+	fault("op", 0, -1, HOOK)->hook = undo;
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 3, "read-back");
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	fault_status("patch", 0, -1, 400, BUSY);
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 0, "router patch");
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	named_peer[0] = "peer-c";
+	commit();
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 0, "router merge");
+	expect_halves(ROUTER, 0);
+	begin("", 200);
+	strlcpy(conf[0].match, "nobody", MATCH_LEN);
+	commit();
+	plan("..p");
+	run();
+	expect_done(PLAN_FAILED, 0, "cloudflare list");
+	expect_halves(ROUTES, 0);
+	begin("", 200);
+	conf[0].expect = 7;
+	commit();
+	plan("..p");
+	run();
+	expect_halves(ROUTES, 0);
+	begin("", 200);
+	world.partial = true;
+	plan("..p");
+	run();
+	expect_done(PLAN_FAILED, 2, "cloudflare read-back");
+	expect_halves(ROUTES, 0);
+	/* lost the first time, not taken the second */
+	begin("", 200);
+	world.partial = true;
+	fault("put", 0, 1, GONE);
+	plan("..p");
+	run();
+	expect_done(PLAN_FAILED, 2, "cloudflare read-back");
+	expect_halves(0, 0);
+}
+
+static void
+blocked(void **state)
+{
+	(void)state;
+	begin("", 200);
+	plan_send(0, 1, "+-p", false, ROUTER);
+	assert_int_equal(run(), 0);
+	expect_trace("");
+	expect_done(PLAN_FAILED, 0, "router read");
+	assert_string_equal(done(1)->error,
+	    "circuit breaker gcp_local_advertisement is open");
+	expect_advert(PRIMARY, RESULT_FAILURE, V_UNKNOWN);
+	assert_null(routes(1));
+	expect_halves(0, 0);
+	/* the step, not the plan */
+	begin("P", 100);
+	plan_send(0, 1, "-.f", false, ROUTER);
+	run();
+	expect_trace("list put:200*2 list");
+	expect_done(PLAN_FAILED, 1, "router read");
+	expect_halves(ROUTES, 0);
+	begin("", 200);
+	plan_send(0, 1, "+.p", false, ROUTES);
+	run();
+	expect_trace("get patch:P op get status");
+	expect_done(PLAN_FAILED, 1, "cloudflare list");
+	assert_string_equal(done(1)->error,
+	    "circuit breaker cloudflare is open");
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_YES);
+	expect_routes(RESULT_FAILURE, 0, 100);
+	expect_halves(ROUTER, 0);
+	begin("P", 100);
+	plan_send(0, 1, "-.f", false, ROUTES);
+	run();
+	expect_trace("");
+	expect_done(PLAN_FAILED, 0, "cloudflare list");
+	/* nothing to call, nothing blocked */
+	begin("", 200);
+	plan_send(0, 1, "..p", false, ROUTER);
+	run();
+	expect_done(PLAN_DONE, 1, "");
+	begin("", 200);
+	plan_send(0, 1, "+..", false, ROUTES);
+	run();
+	expect_done(PLAN_DONE, 1, "");
+	begin("", 200);
+	plan_send(0, 1, "...", false, ROUTES | ROUTER);
+	run();
+	expect_done(PLAN_DONE, 0, "");
+}
+
 /* A newer plan. */
 
 static void
@@ -1877,6 +2146,10 @@ main(void)
 		cmocka_unit_test(google_token),
 		cmocka_unit_test(cloudflare_token),
 		cmocka_unit_test(token_text),
+		cmocka_unit_test(halves_reached),
+		cmocka_unit_test(halves_failed),
+		cmocka_unit_test(halves_well),
+		cmocka_unit_test(blocked),
 		cmocka_unit_test(replaced_in_a_write),
 		cmocka_unit_test(replaced_while_it_waits),
 		cmocka_unit_test(replaced_and_gone),
