@@ -228,6 +228,8 @@ table_again(struct table *table, const struct answered *answered)
 	int64_t wait;
 
 	wait = call_wait(&table->call, table->tries, table->deadline, answered);
+	if (answered->status == 404 && table->tries < table->call.retries)
+		wait = 0; /* a route is gone: the list says which */
 	if (wait == -1)
 		return (false);
 	table->tries++;

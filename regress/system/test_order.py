@@ -174,7 +174,7 @@ TO_FAILED = {
     "cloudflare list": (dict(action="status", path=ROUTES, method="GET",
                              status=403), []),
     "cloudflare 429": (dict(action="status", path=ROUTES, method="GET",
-                            status=429), []),
+                            status=429, headers={"Retry-After": "1"}), []),
     "cloudflare put": (dict(action="status", path=ROUTES, method="PUT",
                             status=403), ["PUT"]),
     "cloudflare hangs": (dict(action="hang", path=ROUTES, method="PUT"),

@@ -420,22 +420,38 @@ serve_status(void)
 }
 
 static json_t *
-serve_put(const struct http_call *one)
+find_route(const char *id)
+{
+	json_t *mine;
+	size_t i;
+
+	json_array_foreach(world.routes, i, mine)
+		if (strcmp(json_text(mine, "id"), id) == 0)
+			return (mine);
+	return (NULL);
+}
+
+static json_t *
+serve_put(const struct http_call *one, long *status)
 {
 	json_t *body = json_loads(one->body, 0, NULL), *route, *mine;
-	size_t i, j;
+	size_t i;
 
+	json_array_foreach(json_object_get(body, "routes"), i, route) {
+		if (find_route(json_text(route, "id")) != NULL)
+			continue;
+		json_decref(body);
+		*status = 404;
+		return (json_pack("{s:b, s:[{s:i, s:s}]}", "success", 0,
+		    "errors", "code", 1020, "message", "Route not found"));
+	}
 	json_array_foreach(json_object_get(body, "routes"), i, route) {
 		if (world.partial && i == 0)
 			continue;
-		json_array_foreach(world.routes, j, mine) {
-			if (strcmp(json_text(mine, "id"),
-				json_text(route, "id")) != 0)
-				continue;
-			json_object_update(mine, route);
-			if (world.drops_weight)
-				json_object_del(mine, "weight");
-		}
+		mine = find_route(json_text(route, "id"));
+		json_object_update(mine, route);
+		if (world.drops_weight)
+			json_object_del(mine, "weight");
 	}
 	json_decref(body);
 	return (json_pack("{s:b, s:{s:b}}", "success", 1, "result", "modified",
@@ -454,7 +470,7 @@ serve(const struct http_call *one, long *status)
 	if (strcmp(kind, "patch") == 0)
 		return (serve_patch(one, status));
 	if (strcmp(kind, "put") == 0)
-		return (serve_put(one));
+		return (serve_put(one, status));
 	if (strcmp(kind, "list") == 0)
 		return (json_pack("{s:b, s:{s:O}}", "success", 1, "result",
 		    "routes", world.routes));

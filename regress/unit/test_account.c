@@ -222,6 +222,37 @@ update_without_answer(void **state)
 }
 
 static void
+route_gone(void)
+{
+	json_array_remove(world.routes, 0);
+}
+
+/* A route that is gone is the trouble of who had it. */
+static void
+route_gone_meanwhile(void **state)
+{
+	(void)state;
+	many(2, 1, 200);
+	fault("list", 0, 1, HOOK)->hook = route_gone;
+	plan_as(0, 1, "..p");
+	plan_as(1, 2, "..p");
+	run();
+	expect_trace("list put:100*2 list put:100*1 list");
+	assert_string_equal(ends(2), "FD");
+	assert_non_null(strstr(done(1)->error, "no route matches"));
+	assert_int_equal(done(1)->failed_at, 0);
+	/* gone by and by */
+	many(1, 5, 200);
+	fault("list", 0, 9, HOOK)->hook = route_gone;
+	plan_as(0, 1, "..p");
+	run();
+	expect_trace("list put:100*5 list put:100*4 list put:100*3 list "
+		     "put:100*2");
+	assert_string_equal(done(1)->step, "cloudflare update");
+	assert_non_null(strstr(done(1)->error, "Route not found"));
+}
+
+static void
 list_fails(void **state)
 {
 	(void)state;
@@ -900,6 +931,7 @@ main(void)
 		cmocka_unit_test(each_for_itself),
 		cmocka_unit_test(as_few_updates_as_possible),
 		cmocka_unit_test(update_without_answer),
+		cmocka_unit_test(route_gone_meanwhile),
 		cmocka_unit_test(list_fails),
 		cmocka_unit_test(next_batch),
 		cmocka_unit_test(replaced),
