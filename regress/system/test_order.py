@@ -7,7 +7,7 @@ failing in turn, and waiting for the other side where it has to take over."""
 import pytest
 
 from checks import check_desired, not_ours, set_verdicts
-from harness import PROJECT, X, Y, wait_until
+from harness import PROJECT, SIDES, X, Y, wait_until
 
 QUICK = """interval 0.1
 handover no
@@ -315,6 +315,142 @@ def test_other_writer(place, clouds):
     ranges = clouds.router("router-a")["bgp"]["advertisedIpRanges"]
     assert ranges == [one for one in theirs if one["range"] != X]
     assert len(clouds.requests(since, "PATCH")) == 1
+
+
+def test_other_writer_for_ever(place, clouds):
+    """Another program that undoes us again and again: three times in a plan we
+    write what it has just written and ours, then the failure says so, and
+    nothing of what it writes is lost."""
+    clouds.settings(op_delay_ms=0, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK.replace("update 1", "update 5"))
+    settled(daemon, clouds, 1)
+    theirs = clouds.router("router-a")["bgp"]["advertisedIpRanges"] + [
+        {"range": "10.66.0.0/16", "description": "theirs"}]
+    clouds.fault("foreign_write", ROUTER, method="PATCH", patch={
+        "projects": {PROJECT: {"regions": {"region-a": {"routers": {
+            "router-a": {"bgp": {"advertisedIpRanges": theirs}}}}}}}})
+    since = clouds.next_seq()
+    set_verdicts(clouds, 3)
+    event = failure(daemon)
+    assert "another writer keeps changing the router" \
+        in event["error_message"]
+    plan = clouds.requests(since, "PATCH")[:3]
+    assert len({e["query"] for e in plan}) == 3
+    for entry in plan[1:]:
+        assert entry["request"]["bgp"]["advertisedIpRanges"][:-1] == theirs
+    clouds.clear_faults()
+    daemon.wait_state(3, since=len(daemon.events()))
+    check_desired(clouds, 3)
+    ranges = clouds.router("router-a")["bgp"]["advertisedIpRanges"]
+    assert ranges[:len(theirs)] == theirs
+
+
+def with_routes(clouds, change):
+    """A change of the world: the routes as a function makes them."""
+    account, = clouds.world()["cloudflare"]["accounts"]
+    return {"cloudflare": {"accounts": {account: {
+        "routes": change(clouds.routes())}}}}
+
+
+def test_other_writer_of_routes(place, clouds):
+    """Somebody deletes one of our routes after we have listed them, and changes
+    and adds others: ours is not made again, and theirs are as they wrote
+    them."""
+    extra_routes(clouds, *OURS, *THEIRS)
+    clouds.settings(op_delay_ms=0, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK)
+    daemon.wait_state(1)
+    gone = f"{1:032x}"
+
+    def change(routes):
+        kept = [dict(one) for one in routes if one["id"] != gone]
+        kept[-1].update(description="changed by them", weight=3, priority=4)
+        return kept + [dict(kept[-1], id="e" * 32, description="new")]
+    after = change(clouds.routes())
+    clouds.fault("foreign_write", ROUTES, method="GET", count=1,
+                 patch=with_routes(clouds, change))
+    since = clouds.next_seq()
+    set_verdicts(clouds, 2)
+    daemon.wait_state(2)
+    first, second = clouds.requests(since, "PUT")
+    assert first["status"] == 404 and second["status"] == 200
+    assert gone in [one["id"] for one in first["request"]["routes"]]
+    assert [one["id"] for one in second["request"]["routes"]] == [
+        one["id"] for one in first["request"]["routes"] if one["id"] != gone]
+    for old, new in zip(after, clouds.routes(), strict=True):
+        if SIDES["A"]["match"] in (old.get("description") or ""):
+            assert new["priority"] == 200
+            for one in (old, new):
+                one.pop("priority")
+                one.pop("modified_on")
+        assert new == old
+    assert failures(daemon) == []
+
+
+def test_other_writer_of_our_routes(place, clouds):
+    """Somebody gives our routes another priority and weight right after us:
+    once we set the priority again, and only that; then it is said."""
+    clouds.settings(op_delay_ms=0, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK)
+    settled(daemon, clouds, 1)
+
+    def change(routes):
+        return [dict(one, priority=300, weight=9)
+                if SIDES["A"]["match"] in (one.get("description") or "")
+                else one for one in routes]
+    clouds.fault("foreign_write", ROUTES, method="PUT", count=2,
+                 patch=with_routes(clouds, change))
+    since = clouds.next_seq()
+    set_verdicts(clouds, 2)
+    event = failure(daemon)
+    assert "do not have the priority" in event["error_message"]
+    daemon.wait_state(2, since=len(daemon.events()))
+    check_desired(clouds, 2)
+    puts = clouds.requests(since, "PUT")
+    assert len(puts) == 3
+    assert puts[0]["request"]["routes"][0].get("weight") != 9
+    for entry in puts[1:]:
+        assert entry["request"]["routes"][0]["weight"] == 9
+
+
+# What fails for a reason that passes: the fault, and the requests in order.
+AGAIN = {
+    "router read": (dict(path=ROUTER, method="GET", status=503,
+                         scope="compute"),
+                    ["read router", "read router", "patch"]),
+    "poll": (dict(path=OPERATION, status=503),
+             ["patch", "poll", "poll", "read router"]),
+    "status": (dict(path=STATUS, status=500, scope="compute"),
+               ["status", "status", "list"]),
+    "list": (dict(path=ROUTES, method="GET", status=502),
+             ["list", "list", "put"]),
+    "patch unavailable": (dict(path=ROUTER, method="PATCH", status=503),
+                          ["patch", "read router", "patch", "put"]),
+    "patch rate": (dict(path=ROUTER, method="PATCH", status=403,
+                        reason="rateLimitExceeded"),
+                   ["patch", "read router", "patch", "put"]),
+    "put": (dict(path=ROUTES, method="PUT", status=503),
+            ["put", "list", "put", "list"]),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_again(place, clouds, name):
+    """What fails once for a reason that passes is done in the same plan, and
+    nobody is told of a failure."""
+    fault, wanted = AGAIN[name]
+    clouds.settings(op_delay_ms=200, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK.replace("update 1", "update 9")
+                          .replace("cloudflare 1", "cloudflare 9")
+                          .replace("bulk 1", "bulk 9"))
+    since = settled(daemon, clouds, 2)
+    clouds.fault("status", count=1, **fault)
+    settled(daemon, clouds, 1)
+    assert failures(daemon) == []
+    names = [one for one, _ in kinds(clouds, since)]
+    assert in_order(names, *wanted), names
+    patches = clouds.requests(since, "PATCH")
+    assert len({e["query"] for e in patches}) == len(patches)
 
 
 def test_read_right_before_write(place, clouds):
