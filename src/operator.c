@@ -12,6 +12,20 @@
  * Orders outlive a restart; their ends are times of the wall clock.
  */
 
+/* Copy the reason, and cut it between two characters if it is too long. */
+static void
+order_reason(struct order *order, const char *reason)
+{
+	size_t len = strlcpy(order->reason, reason, sizeof(order->reason));
+
+	if (len < sizeof(order->reason))
+		return;
+	len = sizeof(order->reason) - 1;
+	while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80)
+		len--;
+	order->reason[len] = '\0';
+}
+
 static void
 order_give(struct order *order, int64_t seconds, const char *reason)
 {
@@ -19,7 +33,7 @@ order_give(struct order *order, int64_t seconds, const char *reason)
 	order->given = true;
 	if (seconds > 0)
 		order->until = wall_ms() + seconds * 1000;
-	strlcpy(order->reason, reason, sizeof(order->reason));
+	order_reason(order, reason);
 }
 
 /* Orders have changed: they are written down, and obeyed at once. */

@@ -53,13 +53,17 @@ remember_times(const int64_t *times, size_t count, int64_t shift)
 	return (list);
 }
 
+/* A reason may be any bytes: what JSON cannot say is left out. */
 static json_t *
 remember_order(const struct order *order)
 {
+	json_t *reason;
+
 	if (!order->given)
 		return (json_null());
-	return (json_pack("{s:I, s:s}", "until", (json_int_t)order->until,
-	    "reason", order->reason));
+	reason = json_string(order->reason);
+	return (json_pack("{s:I, s:o}", "until", (json_int_t)order->until,
+	    "reason", reason == NULL ? json_string("") : reason));
 }
 
 /* An object for the state file, which the caller owns. */
