@@ -54,11 +54,35 @@ history_remember(void)
 }
 
 static enum verdict
-recall_verdict(int verdict)
+recall_verdict(json_int_t verdict)
 {
 	if (verdict != V_YES && verdict != V_NO)
 		return (V_UNKNOWN);
 	return ((enum verdict)verdict);
+}
+
+/* Returns -1 if the entry is none of ours. */
+static int
+recall_transition(struct transition *t, json_t *entry)
+{
+	json_int_t at, from, to, local, remote, remote_bgp;
+	const char *name;
+
+	if (json_unpack(entry, "[I, s, I, I, I, I, I]", &at, &name, &from, &to,
+		&local, &remote, &remote_bgp) == -1)
+		return (-1);
+	if (at < 0 || at > WALL_MAX || from < 0 || from > STATE_MAX || to < 1 ||
+	    to > STATE_MAX)
+		return (-1);
+	memset(t, 0, sizeof(*t));
+	t->at = at;
+	t->from = (int)from;
+	t->to = (int)to;
+	t->local = recall_verdict(local);
+	t->remote = recall_verdict(remote);
+	t->remote_bgp = recall_verdict(remote_bgp);
+	strlcpy(t->failover, name, sizeof(t->failover));
+	return (0);
 }
 
 /* What history_remember() made; what cannot be understood is left out. */
@@ -66,23 +90,12 @@ void
 history_recall(const json_t *list)
 {
 	struct transition t;
-	int local, remote, remote_bgp;
-	const char *name;
-	json_int_t at;
 	json_t *entry;
 	size_t i;
 
 	memset(&history, 0, sizeof(history));
 	json_array_foreach(list, i, entry) {
-		memset(&t, 0, sizeof(t));
-		if (json_unpack(entry, "[I, s, i, i, i, i, i]", &at, &name,
-			&t.from, &t.to, &local, &remote, &remote_bgp) == -1)
-			continue;
-		t.at = at;
-		t.local = recall_verdict(local);
-		t.remote = recall_verdict(remote);
-		t.remote_bgp = recall_verdict(remote_bgp);
-		strlcpy(t.failover, name, sizeof(t.failover));
-		history_add(&t);
+		if (recall_transition(&t, entry) == 0)
+			history_add(&t);
 	}
 }

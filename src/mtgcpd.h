@@ -90,6 +90,9 @@ enum service {
 	SERVICES,
 };
 
+/* No time of the wall clock is later: the end of the year 9999. */
+#define WALL_MAX INT64_C(253402300799999)
+
 #define ORDER_REASON_LEN 128
 
 /* What the administrator has ordered of a failover. */
