@@ -100,6 +100,14 @@ failover_remember(const struct failover *failover, int64_t shift)
 	return (object);
 }
 
+/* Is it a time of the wall clock, as the file has them? */
+static bool
+is_wall_time(const json_t *value)
+{
+	return (json_is_integer(value) && json_integer_value(value) >= 0 &&
+	    json_integer_value(value) <= WALL_MAX);
+}
+
 /* An instant of the file as one of ours; none lies in the future, as it may
  * seem to if the wall clock was set back meanwhile. */
 static int64_t
@@ -107,7 +115,7 @@ recall_time(const json_t *value, int64_t shift, int64_t now)
 {
 	int64_t at = json_integer_value(value) - shift;
 
-	return (at > now ? now : at);
+	return (!is_wall_time(value) || at > now ? now : at);
 }
 
 static void
@@ -115,16 +123,19 @@ recall_side(struct failover *failover, int side, const json_t *object,
     int64_t shift, int64_t now)
 {
 	json_t *service, *since;
+	const char *name;
 	size_t i;
 
 	failover->had_peers[side] = json_is_true(
 	    json_object_get(object, "had_peers"));
 	json_array_foreach(json_object_get(object, "services"), i, service) {
+		name = json_string_value(json_object_get(service, "name"));
+		if (name == NULL)
+			continue;
 		since = json_object_get(service, "empty_since");
-		if (region_remember(&failover->memory[side],
-			json_string_value(json_object_get(service, "name")),
+		if (region_remember(&failover->memory[side], name,
 			recall_time(since, shift, now),
-			json_is_integer(since)) == -1)
+			is_wall_time(since)) == -1)
 			fatal("state file");
 	}
 }
@@ -142,19 +153,22 @@ recall_machine(struct machine *machine, const json_t *object, int64_t shift,
 	machine_restore(machine, (int)state,
 	    recall_time(json_object_get(object, "since"), shift, now));
 	machine->braked = json_is_true(json_object_get(object, "braked"));
-	json_array_foreach(json_object_get(object, "moves"), i, move)
-		machine_move(machine, recall_time(move, shift, now));
+	json_array_foreach(json_object_get(object, "moves"), i, move) {
+		if (is_wall_time(move))
+			machine_move(machine, recall_time(move, shift, now));
+	}
 }
 
 static void
 recall_order(struct order *order, const json_t *object)
 {
+	const json_t *until = json_object_get(object, "until");
 	const char *reason;
 
-	if (!json_is_object(object))
+	if (!is_wall_time(until))
 		return;
 	order->given = true;
-	order->until = json_integer_value(json_object_get(object, "until"));
+	order->until = json_integer_value(until);
 	reason = json_string_value(json_object_get(object, "reason"));
 	strlcpy(order->reason, reason == NULL ? "" : reason,
 	    sizeof(order->reason));
@@ -167,11 +181,13 @@ recall_drift(struct drift *drift, const json_t *object, int64_t shift,
 	json_t *at;
 	size_t i;
 
-	json_array_foreach(json_object_get(object, "repaired"), i, at)
-		if (drift->count < DRIFT_REPAIRS)
+	json_array_foreach(json_object_get(object, "repaired"), i, at) {
+		if (is_wall_time(at) && drift->count < DRIFT_REPAIRS)
 			drift->repaired[drift->count++] = recall_time(at, shift,
 			    now);
-	drift->contested = json_is_true(json_object_get(object, "contested"));
+	}
+	drift->contested = drift->count > 0 &&
+	    json_is_true(json_object_get(object, "contested"));
 }
 
 /*
