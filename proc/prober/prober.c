@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkup.h"
 #include "child.h"
 #include "http.h"
 #include "log.h"
@@ -33,6 +34,8 @@ static void conf_commit(void);
 static struct target *conf_target(uint32_t);
 static void config_free(struct config *);
 static void probe(const struct imsg *);
+static void test(const struct imsg *);
+static bool known(uint32_t);
 static void get(const struct imsg *, void *, size_t);
 
 static struct config *running; /* NULL until the first COMMIT */
@@ -61,6 +64,7 @@ prepare(struct event_base *base, const struct child_setup *setup)
 	http_prepare(base, setup->ca, setup->ca_len);
 	token_init(base);
 	cycle_init(base);
+	checkups_init(base);
 }
 
 /* A message of the parent's; its length and texts have been checked. */
@@ -114,6 +118,9 @@ dispatch(const struct imsg *imsg, void *arg)
 		break;
 	case IMSG_PROBE:
 		probe(imsg);
+		break;
+	case IMSG_TEST:
+		test(imsg);
 		break;
 	default:
 		log_warnx("%s: unexpected %s", __func__,
@@ -243,6 +250,7 @@ conf_commit(void)
 			    sizeof(target->service[0]), names_order);
 	}
 	cycles_end();
+	checkups_end();
 	config_free(running);
 	running = staged;
 	staged = NULL;
@@ -294,12 +302,30 @@ probe(const struct imsg *imsg)
 
 	get(imsg, &msg, sizeof(msg));
 	id = imsg->hdr.id;
-	if (running == NULL || id >= running->ntargets ||
-	    !running->target[id].present) {
-		log_warnx("%s: there is no failover %u", __func__, id);
-		return;
-	}
-	cycle_start(running, id, &msg);
+	if (known(id))
+		cycle_start(running, id, &msg);
+}
+
+static void
+test(const struct imsg *imsg)
+{
+	struct msg_test msg;
+
+	get(imsg, &msg, sizeof(msg));
+	if (known(imsg->hdr.id))
+		rights_start(running, imsg->hdr.id, &msg);
+	else
+		child_send(IMSG_TEST_DONE, imsg->hdr.id, &msg, sizeof(msg));
+}
+
+static bool
+known(uint32_t id)
+{
+	if (running != NULL && id < running->ntargets &&
+	    running->target[id].present)
+		return (true);
+	log_warnx("there is no failover %u", id);
+	return (false);
 }
 
 /* The length has been checked when the message came in. */

@@ -140,6 +140,9 @@ const char *status_check(const json_t *status);
 void router_judge(const json_t *config, const json_t *status,
     const struct target *, enum side, struct router_result *);
 
+/* rights.c */
+void rights_start(const struct config *, uint32_t id, const struct msg_test *);
+
 struct cycle;
 
 /* region.c */
