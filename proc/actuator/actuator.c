@@ -23,6 +23,7 @@ struct event_base *base;
 
 static struct config *running; /* NULL: none has come yet */
 static struct config *staged;  /* between BEGIN and COMMIT */
+static struct config *coming;  /* to be used when nothing is under way */
 static struct bucket bucket;   /* of all requests to Compute */
 static bool stopping;
 static char *ca; /* a bundle that is coming in */
@@ -226,7 +227,22 @@ conf_act(const struct imsg *imsg)
 	act->present = true;
 }
 
-/* Plans that run keep the configuration that they began with. */
+/* Nothing is under way any more: the new configuration is the one in use. */
+static void
+conf_use(void)
+{
+	config_release(running);
+	running = coming;
+	coming = NULL;
+	plans_forget_steering();
+	account_forget_lists();
+	bucket_set(&bucket, running->limit.rate, running->limit.burst,
+	    http_now());
+	token_uri(running->token_uri);
+	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
+}
+
+/* A configuration is whole.  What has begun with the one before ends first. */
 static void
 conf_commit(void)
 {
@@ -240,15 +256,11 @@ conf_commit(void)
 			staged->account[act->conf.account].id[0] == '\0'))
 			fatalx("failover %zu has no account", i);
 	}
-	config_release(running);
-	running = staged;
+	if (coming != NULL)
+		fatalx("the parent sent a configuration too soon");
+	coming = staged;
 	staged = NULL;
-	plans_forget_steering();
-	account_forget_lists();
-	bucket_set(&bucket, running->limit.rate, running->limit.burst,
-	    http_now());
-	token_uri(running->token_uri);
-	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
+	plans_finish(conf_use);
 }
 
 static void
@@ -260,8 +272,8 @@ take_plan(const struct imsg *imsg)
 	imsg_get_data(imsg, &plan, sizeof(plan));
 	if (config_act(id) == NULL)
 		plan_refuse(id, &plan, "the failover is not known here");
-	else if (stopping)
-		plan_refuse(id, &plan, "stopping");
+	else if (stopping || coming != NULL)
+		plan_refuse(id, &plan, "stopping, or taking a configuration");
 	else
 		plan_start(id, &plan);
 }

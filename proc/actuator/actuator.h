@@ -210,6 +210,7 @@ void plan_start(uint32_t failover, const struct msg_plan *);
 void plan_permit(uint32_t failover, const struct msg_permit *);
 void plan_refuse(uint32_t failover, const struct msg_plan *, const char *why);
 void plans_forget_steering(void);
+void plans_finish(void (*)(void));
 void plans_stop(void);
 void plan_steering(const struct job *);
 bool plan_is_first(const struct job *);

@@ -46,9 +46,12 @@ struct slot {
 
 static struct slot *slots;
 static size_t nslots;
+static void (*finished)(void); /* to be told when no job is left */
+static struct event *finished_timer;
 
 static void job_next(struct job *);
 static void plan_begin(uint32_t failover, const struct msg_plan *, bool held);
+static void plans_check_finished(void);
 
 static struct slot *
 slot_get(uint32_t failover)
@@ -197,6 +200,7 @@ job_end(struct job *job, enum plan_status status, const char *step,
 		slot->waits = false;
 		plan_begin(failover, &slot->next, slot->next_held);
 	}
+	plans_check_finished();
 }
 
 /* The step has failed: nothing after it is done. */
@@ -541,6 +545,61 @@ plan_is_first(const struct job *job)
 
 	slot->told = true;
 	return (first);
+}
+
+/* From the event loop: whoever ended the last job is still at it. */
+static void
+tell_finished(evutil_socket_t fd __unused, short what __unused,
+    void *arg __unused)
+{
+	void (*cb)(void) = finished;
+
+	finished = NULL;
+	cb();
+}
+
+static void
+plans_check_finished(void)
+{
+	static const struct timeval now = { 0, 0 };
+	size_t i;
+
+	if (finished == NULL)
+		return;
+	for (i = 0; i < nslots; i++)
+		if (slots[i].job != NULL)
+			return;
+	if (finished_timer == NULL)
+		finished_timer = evtimer_new(base, tell_finished, NULL);
+	if (finished_timer == NULL || evtimer_add(finished_timer, &now) == -1)
+		fatalx("evtimer_add");
+}
+
+/*
+ * Bring all plans to an end: what is in flight is finished, no other step is
+ * begun.  cb is called once, later, when there is none left; no plan may be
+ * started until then.
+ */
+void
+plans_finish(void (*cb)(void))
+{
+	struct slot *slot;
+	size_t i;
+
+	for (i = 0; i < nslots; i++) {
+		slot = &slots[i];
+		if (slot->waits)
+			send_done((uint32_t)i, &slot->next, PLAN_SUPERSEDED,
+			    NULL, "", "");
+		slot->waits = false;
+		if (slot->job == NULL)
+			continue;
+		slot->job->superseded = true;
+		if (job_idle(slot->job))
+			job_end(slot->job, PLAN_SUPERSEDED, "", "");
+	}
+	finished = cb;
+	plans_check_finished();
 }
 
 /* Exit as soon as nothing is in flight that has to be finished, having told

@@ -843,6 +843,7 @@ commit(void)
 		tell(IMSG_CONF_PEER, 0, &name, sizeof(name));
 	}
 	tell(IMSG_CONF_COMMIT, 0, NULL, 0);
+	pass(0); /* it is used once nothing is under way */
 }
 
 static void

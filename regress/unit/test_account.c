@@ -313,18 +313,20 @@ next_batch(void **state)
 	expect_trace("list put:100*1 list list put:100*2 list");
 	assert_string_equal(ends(4), "DDDD");
 	expect_modified(3, RESULT_NO_CHANGE, 0);
-	/* those that began with another configuration are in one of their
-	 * own */
+	/* those that began with another configuration end before it */
 	many(3, 1, 200);
 	plan_as(0, 1, "..p");
 	pass(5);
 	plan_as(1, 2, "..p");
 	commit();
+	assert_string_equal(ends(3), "-S-");
+	run();
+	expect_trace("list");
+	assert_string_equal(ends(3), "SS-");
 	plan_as(2, 3, "..p");
 	run();
-	expect_trace("list put:100*1 list list put:100*1 list "
-		     "list put:100*1 list");
-	assert_string_equal(ends(3), "DDD");
+	expect_trace("list list put:100*1 list");
+	assert_string_equal(ends(3), "SSD");
 	/* none of the old one is left to make it free */
 	assert_int_equal(config_current()->refs, 1);
 }

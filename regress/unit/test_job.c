@@ -1581,7 +1581,9 @@ replaced_and_gone(void **state)
 	/* the one in flight ends under its own */
 	assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
 	assert_int_equal(advert_of(1, PRIMARY)->result, RESULT_SUCCESS);
-	assert_int_equal(done(2)->status, PLAN_REFUSED);
+	assert_int_equal(done(2)->status, PLAN_SUPERSEDED);
+	plan_as(1, 3, "..p");
+	assert_int_equal(done(3)->status, PLAN_REFUSED);
 }
 
 static void
@@ -1595,13 +1597,29 @@ configured_anew(void **state)
 	strlcpy(conf[0].match, "rim", sizeof(conf[0].match));
 	commit();
 	run();
-	/* it began when it was allowed to write */
-	expect_trace("list put:200*2 list get get patch: op get status");
-	expect_done(PLAN_DONE, 2, "");
+	/* it only waited, so it ends at once */
+	expect_trace("list put:200*2 list get");
+	assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
 	plan_as(0, 2, "+.f");
 	run();
 	assert_int_equal(done(2)->status, PLAN_SKIPPED);
 	assert_int_equal(routes(2)->matching, 1);
+	/* a write is finished with the configuration that it began with, and
+	 * nothing begins before that */
+	begin("", 200);
+	world.delay = 1000;
+	plan("+.p");
+	pass(2 * LATENCY + 100);
+	conf[0].passive = 1;
+	commit();
+	plan_as(0, 2, "+.p");
+	assert_int_equal(done(2)->status, PLAN_REFUSED);
+	assert_int_equal(count(IMSG_CONF_IN_USE), 1);
+	run();
+	expect_trace("get patch:P op op op get");
+	assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_UNKNOWN);
+	assert_int_equal(count(IMSG_CONF_IN_USE), 2);
 }
 
 /* Permission to go on. */
