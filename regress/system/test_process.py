@@ -316,7 +316,7 @@ def flip(text):
 
 
 def newer(text):
-    return text.replace('"format":1', '"format":99')
+    return text.replace('"format":2', '"format":99')
 
 
 @pytest.mark.parametrize("damage", [

@@ -1616,7 +1616,7 @@ configured_anew(void **state)
 	assert_int_equal(done(2)->status, PLAN_REFUSED);
 	assert_int_equal(count(IMSG_CONF_IN_USE), 1);
 	run();
-	expect_trace("get patch:P op op op get");
+	expect_trace("get patch:P op op op op get");
 	assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
 	expect_advert(PRIMARY, RESULT_SUCCESS, V_UNKNOWN);
 	assert_int_equal(count(IMSG_CONF_IN_USE), 2);
