@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "backoff.h"
 #include "child.h"
 #include "http.h"
 #include "log.h"
@@ -13,8 +16,11 @@
 
 /*
  * A cycle: all calls for one failover at once, and an end that comes in any
- * case.  What has not answered by then is unknown.
+ * case.  What fails for a while only is called again, as often as may be and as
+ * there is time for; what has not answered by the end is unknown.
  */
+
+#define ROOM_MIN 100 /* milliseconds that a try needs */
 
 /* A call of a cycle. */
 struct call {
@@ -25,8 +31,12 @@ struct call {
 	struct service *service;
 	size_t group;
 	char *url;
-	struct http_call *http; /* NULL: waits for a token */
-	bool repeated;
+	struct http_call *http; /* NULL: waits */
+	struct event *timer;	/* to be called again; NULL: never had to be */
+	bool waiting;		/* for a token */
+	bool repeated;		/* with another token */
+	unsigned int tries;	/* requests that were sent */
+	unsigned int failures;	/* that are no reason to give up */
 };
 
 TAILQ_HEAD(cycle_list, cycle);
@@ -37,7 +47,18 @@ static struct event_base *base;
 static void call_send(struct call *);
 static char *call_body(const struct call *);
 static void call_done(const struct http_reply *, void *);
-static const char *call_check(const struct call *, const json_t *);
+static enum answer call_judge(const struct call *, const struct http_reply *,
+    json_t **, char *, size_t);
+static enum answer call_check(const struct call *, const json_t *, char *,
+    size_t);
+static bool call_later(struct call *, const struct http_reply *, char *,
+    size_t);
+static void call_again(evutil_socket_t, short, void *);
+static void append(char *, size_t, const char *, ...)
+    __attribute__((__format__(__printf__, 3, 4)));
+static enum part part_of(enum side, enum call_kind);
+static int64_t cycle_left(const struct cycle *);
+static void cycle_ask(struct cycle *, uint32_t);
 static void call_end(struct call *, json_t *, const char *);
 static void token_ready(void *);
 static void cycle_event(evutil_socket_t, short, void *);
@@ -84,11 +105,32 @@ cycle_start(const struct config *config, uint32_t id,
 	TAILQ_INSERT_TAIL(&cycles, cycle, entry);
 
 	log_setcorr(cycle->corr);
-	router_start(cycle, LOCAL);
-	router_start(cycle, REMOTE);
-	region_start(cycle, LOCAL);
-	region_start(cycle, REMOTE);
+	cycle_ask(cycle, msg->parts);
 	log_setcorr("");
+	if (TAILQ_EMPTY(&cycle->calls))
+		event_active(cycle->timer, EV_TIMEOUT, 0);
+}
+
+/* Begin the parts that are asked for; the others say why they are not. */
+static void
+cycle_ask(struct cycle *cycle, uint32_t parts)
+{
+	enum side side;
+
+	for (side = LOCAL; side < SIDES; side++) {
+		if (parts & PART_BGP)
+			router_start(cycle, side);
+		else
+			router_skip(cycle, side,
+			    "circuit breaker gcp_bgp is open");
+	}
+	for (side = LOCAL; side < SIDES; side++) {
+		if (parts & part_of(side, CALL_LIST))
+			region_start(cycle, side);
+		else
+			region_skip(cycle, side,
+			    "circuit breaker gcp_health is open");
+	}
 }
 
 /* End all cycles now, with what they know. */
@@ -127,10 +169,27 @@ cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
 
 /* Count a call that there was no time for. */
 void
-cycle_lost_call(struct cycle *cycle)
+cycle_lost_call(struct cycle *cycle, enum side side, enum call_kind kind)
 {
 	cycle->ncalls++;
+	cycle_failed_call(cycle, side, kind);
+}
+
+/* Count a call that has given no answer that is of use. */
+void
+cycle_failed_call(struct cycle *cycle, enum side side, enum call_kind kind)
+{
 	cycle->nfailed++;
+	cycle->failed_parts |= part_of(side, kind);
+}
+
+/* The part of the cycle that a call belongs to. */
+static enum part
+part_of(enum side side, enum call_kind kind)
+{
+	if (kind == CALL_ROUTER || kind == CALL_STATUS)
+		return (PART_BGP);
+	return (side == LOCAL ? PART_HEALTH_LOCAL : PART_HEALTH_REMOTE);
 }
 
 /* Send the call's request, as soon as there is a token to send with it. */
@@ -142,13 +201,14 @@ call_send(struct call *call)
 	int64_t left;
 	char *body;
 
-	call->http = NULL;
+	call->waiting = false;
 	memset(&request, 0, sizeof(request));
 	request.bearer = token_current();
 	if (request.bearer == NULL) {
 		if (!call->cycle->waiting)
 			token_when_ready(token_ready, call->cycle);
 		call->cycle->waiting = true;
+		call->waiting = true;
 		return;
 	}
 	body = NULL;
@@ -163,16 +223,25 @@ call_send(struct call *call)
 		request.body_len = strlen(body);
 		request.timeout = probe->health_timeout;
 	}
-	/* The call is to fail before the cycle ends, so that its reason is
-	 * known and a dead connection is noticed. */
-	left = call->cycle->deadline - http_now();
-	left -= left / 20;
+	left = cycle_left(call->cycle);
 	if (left < 1)
 		left = 1;
 	if (request.timeout > left)
 		request.timeout = (uint32_t)left;
+	call->tries++;
 	call->http = http_start(&request, call_done, call);
 	free(body);
+}
+
+/* Milliseconds that a call may take yet: it is to fail before the cycle ends,
+ * so that its reason is known and a dead connection is noticed. */
+static int64_t
+cycle_left(const struct cycle *cycle)
+{
+	int64_t left;
+
+	left = cycle->deadline - http_now();
+	return (left - left / 20);
 }
 
 /* The request of regionBackendServices.getHealth; the link needs no escapes,
@@ -193,13 +262,12 @@ call_done(const struct http_reply *reply, void *arg)
 {
 	struct call *call = arg;
 	char why[REASON_LEN];
-	const char *wrong;
 	enum answer answer;
 	json_t *json;
 
 	log_setcorr(call->cycle->corr);
 	call->http = NULL;
-	answer = outcome_google(reply, why, sizeof(why));
+	answer = call_judge(call, reply, &json, why, sizeof(why));
 	if (answer == ANSWER_TOKEN) {
 		token_refused(reply->bearer);
 		if (!call->repeated) {
@@ -209,36 +277,139 @@ call_done(const struct http_reply *reply, void *arg)
 			return;
 		}
 	}
-	json = NULL;
-	if (answer == ANSWER_OK)
-		json = json_answer(reply->body, reply->body_len, why,
-		    sizeof(why));
-	wrong = json != NULL ? call_check(call, json) : NULL;
-	if (wrong != NULL) {
-		strlcpy(why, wrong, sizeof(why));
-		json_decref(json);
-		json = NULL;
+	if (answer != ANSWER_TRANSIENT ||
+	    !call_later(call, reply, why, sizeof(why))) {
+		if (answer != ANSWER_OK && call->tries > 1)
+			append(why, sizeof(why), " (tried %u times)",
+			    call->tries);
+		call_end(call, json, why);
 	}
-	call_end(call, json, why);
 	log_setcorr("");
 }
 
-/* Is this what was asked for?  Returns what is wrong with it, or NULL. */
-static const char *
-call_check(const struct call *call, const json_t *json)
+/* What came of the call: the answer is in json where all is well, or else NULL
+ * with the reason. */
+static enum answer
+call_judge(const struct call *call, const struct http_reply *reply,
+    json_t **json, char *why, size_t len)
 {
+	enum answer answer;
+
+	*json = NULL;
+	answer = outcome_google(reply, why, len);
+	if (answer != ANSWER_OK)
+		return (answer);
+	*json = json_answer(reply->body, reply->body_len, why, len);
+	if (*json == NULL)
+		return (outcome_content(CONTENT_NOT_JSON, NULL, NULL, 0));
+	answer = call_check(call, *json, why, len);
+	if (answer != ANSWER_OK) {
+		json_decref(*json);
+		*json = NULL;
+	}
+	return (answer);
+}
+
+/* Is this what was asked for, and all of it? */
+static enum answer
+call_check(const struct call *call, const json_t *json, char *why, size_t len)
+{
+	char what[REASON_LEN];
+	const char *wrong;
+
+	wrong = NULL;
 	switch (call->kind) {
 	case CALL_LIST:
-		return (services_check(json));
+		wrong = services_check(json);
+		if (wrong == NULL && services_partial(json, what, sizeof(what)))
+			return (
+			    outcome_content(CONTENT_PARTIAL, what, why, len));
+		break;
 	case CALL_HEALTH:
-		return (health_check(json));
+		wrong = health_check(json);
+		break;
 	case CALL_ROUTER:
-		return (router_check(json,
-		    call->cycle->target->probe.router[call->side]));
+		wrong = router_check(json,
+		    call->cycle->target->probe.router[call->side]);
+		break;
 	case CALL_STATUS:
-		return (status_check(json));
+		wrong = status_check(json);
+		break;
 	}
-	return (NULL);
+	if (wrong != NULL)
+		return (outcome_content(CONTENT_SHAPE, wrong, why, len));
+	return (ANSWER_OK);
+}
+
+/*
+ * Have the call repeated after a while: as long as the server asks for, or
+ * else ever longer.  False: it has been often enough, or there is no time for
+ * it in this cycle, which a server that asks for more is named for.
+ */
+static bool
+call_later(struct call *call, const struct http_reply *reply, char *why,
+    size_t len)
+{
+	const struct msg_conf_probe *probe = &call->cycle->target->probe;
+	int64_t left, room, wait;
+	uint32_t retries;
+	bool asked;
+
+	retries = part_of(call->side, call->kind) == PART_BGP ?
+	    probe->bgp_retries :
+	    probe->health_retries;
+	if (call->failures++ >= retries)
+		return (false);
+	wait = retry_after(reply->retry_after, (int64_t)time(NULL));
+	asked = wait > 0;
+	if (!asked)
+		wait = backoff_wait(probe->backoff_initial, probe->backoff_max,
+		    call->failures);
+	/* The next try may take as long as this one did. */
+	room = reply->duration < ROOM_MIN ? ROOM_MIN : reply->duration;
+	left = cycle_left(call->cycle);
+	if (wait + room >= left) {
+		if (asked)
+			append(why, len, " (asks to wait for %lld s)",
+			    (long long)(wait + 999) / 1000);
+		return (false);
+	}
+	if (call->timer == NULL)
+		call->timer = evtimer_new(base, call_again, call);
+	if (call->timer == NULL)
+		fatal("%s", __func__);
+	schedule(call->timer, wait);
+	log_debug("%s: %s; again in %lld ms", call->url, why, (long long)wait);
+	return (true);
+}
+
+static void
+call_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct call *call = arg;
+
+	(void)fd;
+	(void)what;
+	log_setcorr(call->cycle->corr);
+	call_send(call);
+	log_setcorr("");
+}
+
+/* Add to a reason, at the cost of its end if need be. */
+static void
+append(char *text, size_t size, const char *format, ...)
+{
+	char more[64];
+	va_list ap;
+	size_t len;
+
+	va_start(ap, format);
+	vsnprintf(more, sizeof(more), format, ap);
+	va_end(ap);
+	len = strlen(text);
+	if (len + strlen(more) >= size)
+		len = size - strlen(more) - 1;
+	strlcpy(text + len, more, size - len);
 }
 
 /* A token came, or none can be had: those who wait for it go on. */
@@ -254,7 +425,7 @@ token_ready(void *arg)
 	/* What is called meanwhile goes to the end of the list. */
 	for (call = TAILQ_FIRST(&cycle->calls); call != NULL; call = next) {
 		next = TAILQ_NEXT(call, entry);
-		if (call->http != NULL)
+		if (!call->waiting)
 			continue;
 		if (token_current() != NULL) {
 			call_send(call);
@@ -275,7 +446,7 @@ call_end(struct call *call, json_t *json, const char *why)
 
 	TAILQ_REMOVE(&cycle->calls, call, entry);
 	if (json == NULL) {
-		cycle->nfailed++;
+		cycle_failed_call(cycle, call->side, call->kind);
 		log_debug("%s: %s", call->url, why);
 	}
 	switch (call->kind) {
@@ -294,6 +465,8 @@ call_end(struct call *call, json_t *json, const char *why)
 		break;
 	}
 	json_decref(json);
+	if (call->timer != NULL)
+		event_free(call->timer);
 	free(call->url);
 	free(call);
 	/* The cycle itself ends from the event loop: its calls are still
@@ -338,6 +511,7 @@ cycle_end(struct cycle *cycle)
 	done.duration = (uint32_t)(http_now() - cycle->started);
 	done.calls = cycle->ncalls;
 	done.failed = cycle->nfailed;
+	done.failed_parts = cycle->failed_parts;
 	child_send(IMSG_PROBE_DONE, cycle->id, &done, sizeof(done));
 	for (side = LOCAL; side < SIDES; side++) {
 		region_free(&cycle->region[side]);

@@ -18,8 +18,10 @@
 #include "proto.h"
 #include "verdict.h"
 
-#define PAGES_MAX      100
-#define GROUPS_AT_ONCE 100 /* getHealth calls of one region in flight */
+#define PAGES_MAX 100
+#define GROUPS_AT_ONCE                                                         \
+	40 /* getHealth calls of one region in flight: those that
+			     hang leave room for others */
 
 /* A set of texts. */
 struct names {
@@ -122,6 +124,7 @@ int names_order(const void *, const void *);
 
 /* service.c */
 const char *services_check(const json_t *page);
+bool services_partial(const json_t *page, char *what, size_t);
 const char *services_decode(struct services *, const json_t *page,
     const struct target *, const char *where);
 void services_missing(struct services *, const struct target *);
@@ -159,6 +162,7 @@ struct region {
 };
 
 void region_start(struct cycle *, enum side);
+void region_skip(struct cycle *, enum side, const char *why);
 void region_page(struct cycle *, enum side, const json_t *, const char *why);
 void region_health(struct cycle *, enum side, struct service *, size_t group,
     const json_t *, const char *why);
@@ -176,6 +180,7 @@ struct router {
 };
 
 void router_start(struct cycle *, enum side);
+void router_skip(struct cycle *, enum side, const char *why);
 void router_answer(struct cycle *, enum side, bool status, json_t *,
     const char *why);
 void router_send(struct cycle *, enum side);
@@ -208,6 +213,7 @@ struct cycle {
 	struct probe_calls calls;
 	uint32_t ncalls;
 	uint32_t nfailed;
+	uint32_t failed_parts;
 	struct region region[SIDES];
 	struct router router[SIDES];
 };
@@ -217,6 +223,7 @@ void cycle_start(const struct config *, uint32_t id, const struct msg_probe *);
 void cycles_end(void);
 void cycle_call(struct cycle *, enum side, enum call_kind, struct service *,
     size_t group, char *url);
-void cycle_lost_call(struct cycle *);
+void cycle_lost_call(struct cycle *, enum side, enum call_kind);
+void cycle_failed_call(struct cycle *, enum side, enum call_kind);
 
 #endif /* MTGCPD_PROBER_H */

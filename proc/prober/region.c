@@ -24,6 +24,7 @@
 	"ipv6Address,port,forwardingRule)"
 
 static void ask_page(struct cycle *, enum side, const char *);
+static void list_fail(struct cycle *, enum side, enum content);
 static void ask_groups(struct cycle *, enum side);
 static bool next_group(struct region *);
 static void judge(struct cycle *, enum side, struct service *);
@@ -37,6 +38,16 @@ region_start(struct cycle *cycle, enum side side)
 
 	region->listing = true;
 	ask_page(cycle, side, NULL);
+}
+
+/* Do not look at the region in this cycle. */
+void
+region_skip(struct cycle *cycle, enum side side, const char *why)
+{
+	struct region *region = &cycle->region[side];
+
+	services_fail(&region->services, why);
+	region->ended = http_now();
 }
 
 /* regionBackendServices.list: all parameters stay the same but the token. */
@@ -87,11 +98,11 @@ region_page(struct cycle *cycle, enum side side, const json_t *page,
 			services_missing(services, cycle->target);
 	}
 	if (token != NULL && ++region->npages >= PAGES_MAX) {
-		services_fail(services, "the list has too many pages");
+		list_fail(cycle, side, CONTENT_PAGES);
 		token = NULL;
 	}
 	if (token != NULL && !names_add(&region->pages, token)) {
-		services_fail(services, "the list repeats a page");
+		list_fail(cycle, side, CONTENT_LOOP);
 		token = NULL;
 	}
 	if (token == NULL)
@@ -102,6 +113,17 @@ region_page(struct cycle *cycle, enum side side, const json_t *page,
 		ask_page(cycle, side, token);
 	ask_groups(cycle, side);
 	region_check_end(region);
+}
+
+/* A page is well, but with those before it there is no list. */
+static void
+list_fail(struct cycle *cycle, enum side side, enum content content)
+{
+	char why[REASON_LEN];
+
+	outcome_content(content, NULL, why, sizeof(why));
+	services_fail(&cycle->region[side].services, why);
+	cycle_failed_call(cycle, side, CALL_LIST);
 }
 
 /* The health of a group came; or, answer being NULL, why it did not. */
@@ -188,7 +210,7 @@ give_up(struct cycle *cycle, enum side side)
 		service = region->services.service[region->service];
 		health_failed(service, region->group,
 		    "there was no time to ask");
-		cycle_lost_call(cycle);
+		cycle_lost_call(cycle, side, CALL_HEALTH);
 		if (service->pending == 0)
 			judge(cycle, side, service);
 	}

@@ -44,6 +44,17 @@ router_start(struct cycle *cycle, enum side side)
 	cycle_call(cycle, side, CALL_STATUS, NULL, 0, url);
 }
 
+/* Do not look at the router in this cycle. */
+void
+router_skip(struct cycle *cycle, enum side side, const char *why)
+{
+	struct router *router = &cycle->router[side];
+
+	strlcpy(router->error, why, sizeof(router->error));
+	router_judge(NULL, NULL, cycle->target, side, &router->result);
+	router->ended = http_now();
+}
+
 /* One of the two answers came; or, answer being NULL, why it did not. */
 void
 router_answer(struct cycle *cycle, enum side side, bool status, json_t *answer,

@@ -20,7 +20,6 @@ static bool link_usable(const char *);
 static bool wanted(const struct target *, const char *);
 static void add_groups(struct service *, const json_t *);
 static void add_service(struct services *, struct service *);
-static void page_warning(struct services *, const json_t *);
 
 /* Services that were left out already: each is named once. */
 static struct names left_out;
@@ -37,11 +36,32 @@ services_check(const json_t *page)
 	return (NULL);
 }
 
+/* Does a page say that something is missing in it?  These two codes do; others
+ * do not matter. */
+bool
+services_partial(const json_t *page, char *what, size_t len)
+{
+	const json_t *warning;
+	const char *code, *text;
+	char message[REASON_LEN];
+
+	warning = json_object_get(page, "warning");
+	code = json_text(warning, "code");
+	if (code == NULL ||
+	    (strcmp(code, "PARTIAL_SUCCESS") != 0 &&
+		strcmp(code, "UNREACHABLE") != 0))
+		return (false);
+	text = json_text(warning, "message");
+	text_clean(text != NULL ? text : "no message", message,
+	    sizeof(message));
+	snprintf(what, len, "%s: %s", code, message);
+	return (true);
+}
+
 /*
  * Add the services of a page.  where names the region for the log.  Returns
  * the token of the next page, which belongs to page, or NULL if this was the
- * last one: a page may be empty and have a token (AIP-158).  A page that says
- * that it is not whole makes the list incomplete.
+ * last one: a page may be empty and have a token (AIP-158).
  */
 const char *
 services_decode(struct services *services, const json_t *page,
@@ -53,7 +73,6 @@ services_decode(struct services *services, const json_t *page,
 
 	json_array_foreach(json_object_get(page, "items"), i, item)
 		service_decode(services, item, target, where);
-	page_warning(services, json_object_get(page, "warning"));
 	token = json_text(page, "nextPageToken");
 	return (token != NULL && token[0] != '\0' ? token : NULL);
 }
@@ -211,26 +230,6 @@ add_service(struct services *services, struct service *service)
 		services->size = size;
 	}
 	services->service[services->count++] = service;
-}
-
-/* These two codes say that something is missing; others do not matter. */
-static void
-page_warning(struct services *services, const json_t *warning)
-{
-	char message[REASON_LEN - 64], why[REASON_LEN];
-	const char *code, *text;
-
-	code = json_text(warning, "code");
-	if (code == NULL ||
-	    (strcmp(code, "PARTIAL_SUCCESS") != 0 &&
-		strcmp(code, "UNREACHABLE") != 0))
-		return;
-	text = json_text(warning, "message");
-	text_clean(text != NULL ? text : "no message", message,
-	    sizeof(message));
-	snprintf(why, sizeof(why), "the list is not whole: %s: %s", code,
-	    message);
-	services_fail(services, why);
 }
 
 /* A name becomes a part of a path. */

@@ -122,6 +122,7 @@ list_pages(void **state)
 static void
 list_not_whole(void **state)
 {
+	char what[REASON_LEN];
 	struct services services;
 	struct target target;
 	json_t *page;
@@ -130,11 +131,17 @@ list_not_whole(void **state)
 	memset(&target, 0, sizeof(target));
 	memset(&services, 0, sizeof(services));
 	page = sample("backendService.list.response--partial-warning");
-	assert_null(services_decode(&services, page, &target, "p/r"));
-	assert_int_equal(services.count, 1);
-	assert_true(services.incomplete);
-	assert_non_null(strstr(services.error, "PARTIAL_SUCCESS"));
-	services_free(&services);
+	assert_null(services_check(page));
+	assert_true(services_partial(page, what, sizeof(what)));
+	assert_memory_equal(what, "PARTIAL_SUCCESS: ", 17);
+	json_decref(page);
+	page = text("{\"warning\":{\"code\":\"UNREACHABLE\","
+		    "\"message\":\"zone\\nz\"}}");
+	assert_true(services_partial(page, what, sizeof(what)));
+	assert_string_equal(what, "UNREACHABLE: zone\\x0az");
+	json_decref(page);
+	page = sample("backendService.list.response--empty-page-with-token");
+	assert_false(services_partial(page, what, sizeof(what)));
 	json_decref(page);
 	/* names that cannot be a part of a path, and no list at all */
 	page = text("{\"items\":[{\"name\":\"../x\"}]}");

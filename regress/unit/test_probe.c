@@ -1,0 +1,1067 @@
+/* SPDX-License-Identifier: MIT */
+/* Copyright (c) 2026 The mt-gcpd authors */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+/*
+ * The prober's cycles against a cloud that does what the test says, in a time
+ * that only passes when something waits for it.  Timers, HTTP, tokens, chance
+ * and the channel to the parent are the ones below.
+ */
+#define arc4random_uniform fake_uniform
+#define time(p)		   fake_time(p)
+static uint32_t fake_uniform(uint32_t);
+static time_t fake_time(time_t *);
+#include "../../common/backoff.c"
+#include "../../proc/prober/bgp.c"
+#include "../../proc/prober/endpoint.c"
+#include "../../proc/prober/nameset.c"
+#include "../../proc/prober/probe.c"
+#include "../../proc/prober/region.c"
+#include "../../proc/prober/routers.c"
+#include "../../proc/prober/service.c"
+#undef arc4random_uniform
+#undef time
+
+#define BUDGET	10000
+#define LATENCY 10	/* milliseconds, of every call */
+#define WALL	1000000 /* seconds: the time of day at the start */
+#define NEVER	-1
+
+/* Time, timers and chance. */
+
+struct event {
+	TAILQ_ENTRY(event) entry;
+	event_callback_fn cb;
+	void *arg;
+	bool pending;
+	int64_t due;
+};
+
+static TAILQ_HEAD(, event) events = TAILQ_HEAD_INITIALIZER(events);
+static int64_t now;
+static int64_t begun;
+static int percent; /* of the most that backoff allows */
+
+int64_t
+http_now(void)
+{
+	return (now);
+}
+
+static time_t
+fake_time(time_t *p)
+{
+	(void)p;
+	return (WALL + (now - begun) / 1000);
+}
+
+static uint32_t
+fake_uniform(uint32_t bound)
+{
+	return ((uint32_t)((uint64_t)(bound - 1) * (uint64_t)percent / 100));
+}
+
+struct event *
+event_new(struct event_base *unused, evutil_socket_t fd, short what,
+    event_callback_fn cb, void *arg)
+{
+	struct event *ev = calloc(1, sizeof(*ev));
+
+	(void)unused;
+	(void)fd;
+	(void)what;
+	assert_non_null(ev);
+	ev->cb = cb;
+	ev->arg = arg;
+	return (ev);
+}
+
+int
+event_del(struct event *ev)
+{
+	if (ev->pending)
+		TAILQ_REMOVE(&events, ev, entry);
+	ev->pending = false;
+	return (0);
+}
+
+int
+event_add(struct event *ev, const struct timeval *tv)
+{
+	struct event *other;
+
+	event_del(ev);
+	ev->pending = true;
+	ev->due = now + tv->tv_sec * 1000 + tv->tv_usec / 1000;
+	TAILQ_FOREACH(other, &events, entry)
+		if (other->due > ev->due)
+			break;
+	if (other != NULL)
+		TAILQ_INSERT_BEFORE(other, ev, entry);
+	else
+		TAILQ_INSERT_TAIL(&events, ev, entry);
+	return (0);
+}
+
+void
+event_active(struct event *ev, int what, short n)
+{
+	struct timeval tv = { 0, 0 };
+
+	(void)what;
+	(void)n;
+	event_add(ev, &tv);
+}
+
+void
+event_free(struct event *ev)
+{
+	event_del(ev);
+	free(ev);
+}
+
+/* Let time pass until something happens, and have it happen. */
+static void
+run_one(void)
+{
+	struct event *ev = TAILQ_FIRST(&events);
+
+	assert_non_null(ev);
+	event_del(ev);
+	if (ev->due > now)
+		now = ev->due;
+	ev->cb(-1, EV_TIMEOUT, ev->arg);
+}
+
+/* Let time pass until nothing waits for it any more. */
+static void
+run(void)
+{
+	int n;
+
+	for (n = 0; !TAILQ_EMPTY(&events); n++) {
+		run_one();
+		assert_true(n < 1000000);
+	}
+}
+
+/* The cloud. */
+
+struct rule {
+	const char *url;
+	int skip;
+	int count; /* 0: always */
+	long status;
+	const char *body;	  /* NULL: the usual error */
+	const char *type;	  /* NULL: of JSON */
+	const char *retry_after;  /* NULL: none */
+	enum transport transport; /* where status is 0 */
+	int delay;		  /* 0: the usual; NEVER */
+	int seen;
+};
+
+static struct rule rules[8];
+static size_t nrules;
+static const char *list; /* NULL: the usual one */
+static char (*page)[64]; /* of the remote list, if it has several */
+static int at_page;
+
+struct http_call {
+	struct event *timer;
+	http_done done;
+	void *arg;
+	char *url;
+	char bearer[16];
+	int64_t started;
+	bool late;
+	const struct rule *rule;
+};
+
+/* What was called, and when. */
+static struct {
+	char url[REASON_LEN];
+	int64_t at;
+	uint32_t timeout;
+	struct bucket *bucket;
+} calls[2048];
+static size_t ncalls;
+static size_t flying, most_flying;
+
+static struct rule *
+rule(const char *url, int count, long status)
+{
+	struct rule *r = &rules[nrules++];
+
+	assert_true(nrules <= 8);
+	memset(r, 0, sizeof(*r));
+	r->url = url;
+	r->count = count;
+	r->status = status;
+	return (r);
+}
+
+static const struct rule *
+rule_find(const char *url)
+{
+	struct rule *r;
+	size_t i;
+
+	for (i = 0; i < nrules; i++) {
+		r = &rules[i];
+		if (strstr(url, r->url) == NULL)
+			continue;
+		r->seen++;
+		if (r->seen > r->skip &&
+		    (r->count == 0 || r->seen <= r->skip + r->count))
+			return (r);
+	}
+	return (NULL);
+}
+
+static const char *
+good(const char *url)
+{
+	if (strstr(url, "/getHealth") != NULL)
+		return ("{\"healthStatus\":[{\"healthState\":\"HEALTHY\","
+			"\"instance\":\"i\"}]}");
+	if (page != NULL && strstr(url, "/b/backendServices?") != NULL)
+		return (page[at_page++]);
+	if (strstr(url, "/backendServices?") != NULL)
+		return (list != NULL ? list :
+				       "{\"items\":[{\"name\":\"s\","
+				       "\"healthChecks\":[\"h\"],\"backends\":"
+				       "[{\"group\":\"g1\"},{\"group\":\"g2\"}"
+				       "]}]}");
+	if (strstr(url, "/getRouterStatus") != NULL)
+		return ("{\"result\":{\"bgpPeerStatus\":[{\"name\":\"p\","
+			"\"status\":\"UP\",\"advertisedRoutes\":[]}]}}");
+	return (strstr(url, "/routers/ra") != NULL ?
+		"{\"name\":\"ra\",\"bgpPeers\":[{\"name\":\"p\"}]}" :
+		"{\"name\":\"rb\",\"bgpPeers\":[{\"name\":\"p\"}]}");
+}
+
+static void
+call_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_call *call = arg;
+	const struct rule *r = call->rule;
+	char body[256];
+	struct http_reply reply;
+
+	(void)fd;
+	(void)what;
+	memset(&reply, 0, sizeof(reply));
+	reply.body = "";
+	reply.bearer = call->bearer;
+	reply.duration = (uint32_t)(now - call->started);
+	if (call->late || (r != NULL && r->status == 0)) {
+		reply.transport = call->late ? TRANSPORT_TIMEOUT : r->transport;
+		snprintf(reply.error, sizeof(reply.error), "h: %s",
+		    outcome_text(reply.transport));
+	} else {
+		reply.answered = true;
+		reply.status = r != NULL ? r->status : 200;
+		snprintf(body, sizeof(body),
+		    "{\"error\":{\"message\":\"m\",\"errors\":[{\"reason\":"
+		    "\"r%ld\"}]}}",
+		    reply.status);
+		reply.body = r == NULL ? good(call->url) :
+		    r->body != NULL    ? r->body :
+		    r->status == 200   ? good(call->url) :
+					 body;
+		reply.body_len = strlen(reply.body);
+		strlcpy(reply.content_type,
+		    r != NULL && r->type != NULL ? r->type : "application/json",
+		    sizeof(reply.content_type));
+		if (r != NULL && r->retry_after != NULL)
+			strlcpy(reply.retry_after, r->retry_after,
+			    sizeof(reply.retry_after));
+	}
+	flying--;
+	call->done(&reply, call->arg);
+	event_free(call->timer);
+	free(call->url);
+	free(call);
+}
+
+struct http_call *
+http_start(const struct http_request *request, http_done done, void *arg)
+{
+	struct http_call *call;
+	struct timeval tv;
+	int64_t ms;
+
+	assert_true(ncalls < sizeof(calls) / sizeof(calls[0]));
+	strlcpy(calls[ncalls].url, request->url, sizeof(calls[0].url));
+	calls[ncalls].timeout = request->timeout;
+	calls[ncalls].bucket = request->bucket;
+	calls[ncalls++].at = now - begun;
+	call = calloc(1, sizeof(*call));
+	assert_non_null(call);
+	call->url = strdup(request->url);
+	assert_non_null(call->url);
+	strlcpy(call->bearer, request->bearer, sizeof(call->bearer));
+	call->started = now;
+	call->done = done;
+	call->arg = arg;
+	call->rule = rule_find(call->url);
+	ms = call->rule != NULL && call->rule->delay != 0 ? call->rule->delay :
+							    LATENCY;
+	if (ms == NEVER || ms > request->timeout) {
+		call->late = true;
+		ms = request->timeout;
+	}
+	call->timer = evtimer_new(NULL, call_over, call);
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = ms % 1000 * 1000;
+	event_add(call->timer, &tv);
+	if (++flying > most_flying)
+		most_flying = flying;
+	return (call);
+}
+
+void
+http_cancel(struct http_call *call)
+{
+	flying--;
+	event_free(call->timer);
+	free(call->url);
+	free(call);
+}
+
+/* The token. */
+
+static const char *token;
+static int refusals;
+static struct event *token_timer;
+static void (*waiter)(void *);
+static void *waiter_arg;
+
+const char *
+token_current(void)
+{
+	return (token);
+}
+
+const char *
+token_problem(void)
+{
+	return ("there is none");
+}
+
+void
+token_refused(const char *refused)
+{
+	assert_non_null(refused);
+	refusals++;
+	token = "second";
+}
+
+static void
+token_came(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	waiter(waiter_arg);
+}
+
+void
+token_when_ready(void (*cb)(void *), void *arg)
+{
+	struct timeval tv = { 0, 5000 };
+
+	waiter = cb;
+	waiter_arg = arg;
+	if (token_timer == NULL)
+		token_timer = evtimer_new(NULL, token_came, NULL);
+	event_add(token_timer, &tv);
+}
+
+void
+token_forget_waiter(void (*cb)(void *), void *arg)
+{
+	assert_ptr_equal(cb, waiter);
+	assert_ptr_equal(arg, waiter_arg);
+	event_del(token_timer);
+}
+
+/* The parent. */
+
+static struct {
+	struct msg_probe_region region[SIDES];
+	struct msg_probe_router router[SIDES];
+	struct msg_probe_service service[SIDES];
+	struct msg_probe_done done;
+	int ndone;
+} told;
+
+void
+child_send(uint32_t type, uint32_t id, const void *data, size_t len)
+{
+	const struct msg_probe_region *region = data;
+	const struct msg_probe_router *router = data;
+	const struct msg_probe_service *service = data;
+
+	assert_int_equal(id, 0);
+	switch (type) {
+	case IMSG_PROBE_REGION:
+		told.region[region->side] = *region;
+		break;
+	case IMSG_PROBE_ROUTER:
+		told.router[router->side] = *router;
+		break;
+	case IMSG_PROBE_SERVICE:
+		told.service[service->side] = *service;
+		break;
+	case IMSG_PROBE_DONE:
+		assert_int_equal(len, sizeof(told.done));
+		memcpy(&told.done, data, len);
+		told.ndone++;
+		break;
+	default:
+		break;
+	}
+}
+
+/* A cycle. */
+
+static struct target target;
+static struct config config;
+
+static int
+setup(void **state)
+{
+	struct msg_conf_probe *probe = &target.probe;
+
+	(void)state;
+	memset(&target, 0, sizeof(target));
+	target.present = true;
+	strlcpy(probe->project, "p", sizeof(probe->project));
+	strlcpy(probe->router_project, "p", sizeof(probe->router_project));
+	strlcpy(probe->region[LOCAL], "a", sizeof(probe->region[0]));
+	strlcpy(probe->region[REMOTE], "b", sizeof(probe->region[0]));
+	strlcpy(probe->router_region[LOCAL], "a", sizeof(probe->region[0]));
+	strlcpy(probe->router_region[REMOTE], "b", sizeof(probe->region[0]));
+	strlcpy(probe->router[LOCAL], "ra", sizeof(probe->router[0]));
+	strlcpy(probe->router[REMOTE], "rb", sizeof(probe->router[0]));
+	probe->require_percent = 100;
+	probe->connect_timeout = 5000;
+	probe->api_timeout = 30000;
+	probe->health_timeout = 45000;
+	probe->health_retries = 5;
+	probe->bgp_retries = 4;
+	probe->backoff_initial = 100;
+	probe->backoff_max = 60000;
+	memset(&config, 0, sizeof(config));
+	strlcpy(config.compute, "https://h", sizeof(config.compute));
+	config.target = &target;
+	config.ntargets = 1;
+	nrules = 0;
+	list = NULL;
+	percent = 100;
+	token = "first";
+	refusals = 0;
+	return (0);
+}
+
+static void
+begin(uint32_t parts)
+{
+	struct msg_probe msg;
+
+	memset(&told, 0, sizeof(told));
+	memset(&msg, 0, sizeof(msg));
+	ncalls = most_flying = 0;
+	begun = now;
+	msg.cycle = 7;
+	msg.budget = BUDGET;
+	msg.parts = parts;
+	cycle_start(&config, 0, &msg);
+	assert_int_equal(told.ndone, 0);
+}
+
+static void
+cycle(void)
+{
+	begin(PARTS_ALL);
+	run();
+	assert_int_equal(told.ndone, 1);
+	assert_int_equal(told.done.cycle, 7);
+	assert_int_equal(flying, 0);
+	assert_true(now - begun <= BUDGET);
+}
+
+/* How often that was called; the time of each in at. */
+static size_t
+called(const char *url, int64_t at[])
+{
+	size_t i, n;
+
+	for (i = n = 0; i < ncalls; i++) {
+		if (strstr(calls[i].url, url) == NULL)
+			continue;
+		if (at != NULL)
+			at[n] = calls[i].at;
+		n++;
+	}
+	return (n);
+}
+
+static void
+all_well(void **state)
+{
+	enum side side;
+
+	(void)state;
+	cycle();
+	for (side = LOCAL; side < SIDES; side++) {
+		assert_true(told.region[side].complete);
+		assert_int_equal(told.region[side].services, 1);
+		assert_int_equal(told.service[side].verdict, V_YES);
+		assert_true(told.router[side].read);
+		assert_int_equal(told.router[side].verdict, V_YES);
+	}
+	assert_int_equal(told.done.calls, 10);
+	assert_int_equal(told.done.failed, 0);
+	assert_int_equal(told.done.failed_parts, 0);
+	assert_int_equal(ncalls, 10);
+	assert_int_equal(now - begun, 2 * LATENCY);
+}
+
+/* What fails for a while is called again, each time after a longer wait; the
+ * others do not wait for it. */
+static void
+repeats(void **state)
+{
+	static const struct {
+		const char *url;
+		const char *region;
+	} cases[] = {
+		{ "/a/backendServices?", "a" },
+		{ "/b/backendServices?", "b" },
+		{ "/b/backendServices/s/getHealth", "b" },
+		{ "/routers/ra?", "a" },
+		{ "/routers/rb/getRouterStatus", "b" },
+	};
+	int64_t at[64];
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup(NULL);
+		rule(cases[i].url, 3, 503);
+		/* the second group's is another call */
+		if (strstr(cases[i].url, "getHealth") != NULL)
+			list = "{\"items\":[{\"name\":\"s\",\"healthChecks\":"
+			       "[1],\"backends\":[{\"group\":\"g\"}]}]}";
+		cycle();
+		n = called(cases[i].url, at);
+		assert_int_equal(n, 4);
+		assert_int_equal(at[1] - at[0], LATENCY + 100);
+		assert_int_equal(at[2] - at[1], LATENCY + 200);
+		assert_int_equal(at[3] - at[2], LATENCY + 400);
+		assert_int_equal(told.done.failed, 0);
+		assert_int_equal(told.done.failed_parts, 0);
+		assert_int_equal(told.done.calls, list != NULL ? 8 : 10);
+		assert_string_equal(told.region[LOCAL].error, "");
+		assert_string_equal(told.region[REMOTE].error, "");
+		assert_string_equal(told.router[LOCAL].error, "");
+		assert_string_equal(told.router[REMOTE].error, "");
+	}
+}
+
+/* As often as is configured, and then it has failed, and says so. */
+static void
+gives_up(void **state)
+{
+	(void)state;
+	rule("/a/backendServices?", 0, 503);
+	rule("/routers/rb?", 0, 500);
+	cycle();
+	assert_int_equal(called("/a/backendServices?", NULL), 6);
+	assert_int_equal(called("/routers/rb?", NULL), 5);
+	assert_false(told.region[LOCAL].complete);
+	assert_string_equal(told.region[LOCAL].error,
+	    "list of backend services: HTTP 503 r503: m (tried 6 times)");
+	assert_string_equal(told.router[REMOTE].error,
+	    "routers.get: HTTP 500 r500: m (tried 5 times)");
+	assert_int_equal(told.done.calls, 8);
+	assert_int_equal(told.done.failed, 2);
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_LOCAL | PART_BGP);
+	assert_true(told.region[REMOTE].complete);
+	/* none, if that is what is wanted */
+	target.probe.health_retries = target.probe.bgp_retries = 0;
+	cycle();
+	assert_int_equal(called("/a/backendServices?", NULL), 1);
+	assert_int_equal(called("/routers/rb?", NULL), 1);
+	assert_string_equal(told.router[REMOTE].error,
+	    "routers.get: HTTP 500 r500: m");
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_LOCAL | PART_BGP);
+}
+
+static void
+parts_that_fail(void **state)
+{
+	static const struct {
+		const char *url;
+		enum part part;
+	} cases[] = {
+		{ "/a/backendServices?", PART_HEALTH_LOCAL },
+		{ "/b/backendServices?", PART_HEALTH_REMOTE },
+		{ "/a/backendServices/s/getHealth", PART_HEALTH_LOCAL },
+		{ "/b/backendServices/s/getHealth", PART_HEALTH_REMOTE },
+		{ "/routers/ra?", PART_BGP },
+		{ "/routers/ra/getRouterStatus", PART_BGP },
+		{ "/routers/rb?", PART_BGP },
+		{ "/routers/rb/getRouterStatus", PART_BGP },
+		{ "https://h/", PARTS_ALL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setup(NULL);
+		rule(cases[i].url, 0, 404);
+		cycle();
+		assert_int_equal(told.done.failed_parts, cases[i].part);
+		assert_true(told.done.failed > 0);
+	}
+	assert_int_equal(told.done.failed, 6);
+	assert_int_equal(told.done.calls, 6);
+}
+
+/* What will not be well by itself is called once. */
+static void
+permanent(void **state)
+{
+	static const long statuses[] = { 400, 403, 404, 410 };
+	struct rule *r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		setup(NULL);
+		rule("https://h/", 0, statuses[i]);
+		cycle();
+		assert_int_equal(ncalls, 6);
+		assert_int_equal(now - begun, LATENCY);
+		assert_null(strstr(told.region[LOCAL].error, "tried"));
+	}
+	setup(NULL);
+	r = rule("/routers/rb/getRouterStatus", 0, 0);
+	r->transport = TRANSPORT_CERTIFICATE;
+	cycle();
+	assert_int_equal(called(r->url, NULL), 1);
+	assert_string_equal(told.router[REMOTE].error,
+	    "getRouterStatus: h: TLS: certificate");
+}
+
+/* The rest of the table of outcomes does to calls what it says. */
+static void
+whatever_happens(void **state)
+{
+	const struct outcome_row *row;
+	char body[256];
+	struct rule *r;
+	size_t i, n, times;
+
+	(void)state;
+	n = outcome_rows(&row);
+	for (i = 0; i < n; i++) {
+		if ((row[i].apis & OUTCOME_COMPUTE) == 0 ||
+		    row[i].content >= CONTENT_FAILURE)
+			continue;
+		setup(NULL);
+		r = rule("/b/backendServices?", 0, row[i].status);
+		r->transport = row[i].transport;
+		snprintf(body, sizeof(body),
+		    "{\"error\":{\"errors\":[{\"reason\":\"%s\"}]}}",
+		    row[i].code != NULL ? row[i].code : "x");
+		r->body = body;
+		if (row[i].content == CONTENT_NOT_JSON)
+			r->body = "<html>";
+		else if (row[i].content == CONTENT_TYPE)
+			r->type = "text/html";
+		else if (row[i].content == CONTENT_SHAPE)
+			r->body = "{\"items\":1}";
+		else if (row[i].answer == ANSWER_OK)
+			r->body = good(r->url);
+		cycle();
+		times = called(r->url, NULL);
+		switch (row[i].answer) {
+		case ANSWER_OK:
+		case ANSWER_PERMANENT:
+			assert_int_equal(times, 1);
+			break;
+		case ANSWER_TRANSIENT:
+			assert_int_equal(times, 6);
+			break;
+		case ANSWER_TOKEN:
+			assert_int_equal(times, 2);
+			break;
+		}
+		assert_int_equal(told.done.failed, row[i].answer != ANSWER_OK);
+		assert_int_equal(told.region[REMOTE].complete,
+		    row[i].answer == ANSWER_OK);
+		assert_true(told.region[LOCAL].complete);
+	}
+}
+
+static void
+new_token(void **state)
+{
+	(void)state;
+	rule("/routers/ra?", 1, 401);
+	cycle();
+	assert_int_equal(refusals, 1);
+	assert_int_equal(called("/routers/ra?", NULL), 2);
+	assert_int_equal(told.done.failed, 0);
+	/* once, also between others that fail */
+	setup(NULL);
+	rule("/routers/ra?", 1, 503);
+	rule("/routers/ra?", 0, 401);
+	cycle();
+	assert_int_equal(refusals, 2);
+	assert_int_equal(called("/routers/ra?", NULL), 3);
+	assert_string_equal(told.router[LOCAL].error,
+	    "routers.get: HTTP 401 r401: m (tried 3 times)");
+}
+
+/* Without a token nothing is called, and it is said of everything. */
+static void
+no_token(void **state)
+{
+	(void)state;
+	token = NULL;
+	cycle();
+	assert_int_equal(ncalls, 0);
+	assert_int_equal(told.done.failed, 6);
+	assert_int_equal(told.done.failed_parts, PARTS_ALL);
+	assert_string_equal(told.router[LOCAL].error,
+	    "getRouterStatus: no access token: there is none");
+}
+
+/* A token that comes does not disturb those that wait to be repeated. */
+static void
+token_meanwhile(void **state)
+{
+	int64_t at[64];
+
+	(void)state;
+	rule("/routers/rb?", 1, 503);
+	begin(PARTS_ALL);
+	while (called("/getHealth", NULL) == 0)
+		run_one();
+	token = NULL;
+	run();
+	assert_int_equal(called("/routers/rb?", at), 1);
+	assert_true(told.done.failed_parts & PART_BGP);
+}
+
+/* The server says when; in seconds or as a date. */
+static void
+server_says_when(void **state)
+{
+	struct rule *r;
+	int64_t at[64];
+
+	(void)state;
+	r = rule("/routers/rb?", 2, 503);
+	r->retry_after = "3";
+	cycle();
+	assert_int_equal(called(r->url, at), 3);
+	assert_int_equal(at[1], LATENCY + 3000);
+	assert_int_equal(at[2], 2 * (LATENCY + 3000));
+	assert_int_equal(told.done.failed, 0);
+
+	setup(NULL);
+	r = rule("/routers/rb?", 1, 429);
+	r->retry_after = "Mon, 12 Jan 1970 13:46:44 GMT"; /* WALL + 4 */
+	cycle();
+	assert_int_equal(called(r->url, at), 2);
+	assert_int_equal(at[1], LATENCY + 4000);
+	assert_int_equal(told.done.failed, 0);
+
+	/* at once, or nothing of sense: as without it */
+	setup(NULL);
+	r = rule("/routers/rb?", 1, 429);
+	r->retry_after = "0";
+	cycle();
+	assert_int_equal(called(r->url, at), 2);
+	assert_int_equal(at[1], LATENCY + 100);
+	r->seen = 0;
+	r->retry_after = "soon";
+	cycle();
+	assert_int_equal(called(r->url, at), 2);
+	assert_int_equal(at[1], LATENCY + 100);
+
+	/* not in this cycle: then it ends at once */
+	setup(NULL);
+	r = rule("/routers/rb?", 0, 503);
+	r->retry_after = "10";
+	cycle();
+	assert_int_equal(called(r->url, NULL), 1);
+	assert_string_equal(told.router[REMOTE].error,
+	    "routers.get: HTTP 503 r503: m (asks to wait for 10 s)");
+	assert_int_equal(now - begun, 2 * LATENCY);
+	/* what is permanent stays so, whatever else it says */
+	r->status = 404;
+	r->retry_after = "1";
+	cycle();
+	assert_int_equal(called(r->url, NULL), 1);
+}
+
+/* A wait that does not fit into the cycle is not begun. */
+static void
+within_the_budget(void **state)
+{
+	int64_t at[64];
+	size_t n;
+
+	(void)state;
+	target.probe.backoff_initial = 1000;
+	rule("/routers/rb?", 0, 503);
+	cycle();
+	/* 1 and 2 seconds; 4 more would do, 8 would not */
+	n = called("/routers/rb?", at);
+	assert_int_equal(n, 4);
+	assert_int_equal(at[3], 3 * LATENCY + 7000);
+	assert_int_equal(now - begun, 4 * LATENCY + 7000);
+	assert_string_equal(told.router[REMOTE].error,
+	    "routers.get: HTTP 503 r503: m (tried 4 times)");
+	/* nor is one after which there is less time than the last try took */
+	setup(NULL);
+	rule("/routers/rb?", 0, 503)->delay = 4900;
+	cycle();
+	assert_int_equal(called("/routers/rb?", NULL), 1);
+	setup(NULL);
+	rule("/routers/rb?", 0, 503)->delay = 4600;
+	cycle();
+	assert_int_equal(called("/routers/rb?", NULL), 2);
+}
+
+/* One that hangs ends with the cycle, and holds nobody else up. */
+static void
+hangs(void **state)
+{
+	(void)state;
+	rule("/routers/rb?", 0, 200)->delay = NEVER;
+	begin(PARTS_ALL);
+	run();
+	assert_int_equal(told.ndone, 1);
+	assert_int_equal(now - begun, BUDGET - BUDGET / 20);
+	assert_string_equal(told.router[REMOTE].error,
+	    "routers.get: h: waiting for the answer");
+	assert_int_equal(told.done.failed, 1);
+	assert_int_equal(told.region[LOCAL].duration, 2 * LATENCY);
+	assert_int_equal(told.region[REMOTE].duration, 2 * LATENCY);
+	assert_int_equal(told.router[LOCAL].duration, LATENCY);
+	/* its own time, if that is shorter, leaves some for another try */
+	setup(NULL);
+	target.probe.api_timeout = 2000;
+	rule("/routers/rb?", 2, 200)->delay = NEVER;
+	cycle();
+	assert_int_equal(called("/routers/rb?", NULL), 3);
+	assert_int_equal(told.done.failed, 0);
+	assert_int_equal(now - begun, 2000 + 100 + 2000 + 200 + LATENCY);
+}
+
+/* All groups of a service hang: others find room. */
+static void
+many_hang(void **state)
+{
+	static char text[65536];
+	size_t at;
+	int i;
+
+	(void)state;
+	at = (size_t)snprintf(text, sizeof(text),
+	    "{\"items\":[{\"name\":\"s\",\"healthChecks\":[1],\"backends\":[");
+	for (i = 0; i < 300; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+		    "%s{\"group\":\"g%d\"}", i > 0 ? "," : "", i);
+	snprintf(text + at, sizeof(text) - at, "]}]}");
+	list = text;
+	rule("/a/backendServices/s/getHealth", 0, 200)->delay = NEVER;
+	cycle();
+	assert_true(most_flying <= 2 * GROUPS_AT_ONCE + 6);
+	assert_true(most_flying < HTTP_WINDOW);
+	assert_int_equal(told.service[REMOTE].verdict, V_YES);
+	assert_int_equal(told.service[LOCAL].verdict, V_UNKNOWN);
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_LOCAL);
+	/* those that were not asked count as well */
+	assert_int_equal(told.done.failed, 300);
+	assert_int_equal(told.done.calls, 6 + 600);
+}
+
+/* What is not asked for is not called, and says why. */
+static void
+parts(void **state)
+{
+	uint32_t wanted;
+	enum side side;
+	bool health;
+
+	(void)state;
+	for (wanted = 0; wanted <= PARTS_ALL; wanted++) {
+		begin(wanted);
+		run();
+		assert_int_equal(told.ndone, 1);
+		assert_int_equal(told.done.failed, 0);
+		assert_int_equal(told.done.failed_parts, 0);
+		assert_int_equal(told.done.calls, ncalls);
+		assert_int_equal(called("/routers/", NULL),
+		    wanted & PART_BGP ? 4 : 0);
+		for (side = LOCAL; side < SIDES; side++) {
+			health = (wanted &
+				     (side == LOCAL ? PART_HEALTH_LOCAL :
+						      PART_HEALTH_REMOTE)) != 0;
+			assert_int_equal(told.region[side].side, side);
+			assert_int_equal(told.region[side].complete, health);
+			assert_string_equal(told.region[side].error,
+			    health ? "" : "circuit breaker gcp_health is open");
+			assert_int_equal(called(side == LOCAL ?
+						 "/a/backendServices" :
+						 "/b/backendServices",
+					     NULL),
+			    health ? 3 : 0);
+			assert_int_equal(told.router[side].side, side);
+			assert_int_equal(told.router[side].read,
+			    (wanted & PART_BGP) != 0);
+			assert_string_equal(told.router[side].error,
+			    wanted & PART_BGP ?
+				"" :
+				"circuit breaker gcp_bgp is open");
+			assert_int_equal(told.router[side].verdict,
+			    wanted & PART_BGP ? V_YES : V_UNKNOWN);
+			assert_int_equal(told.router[side].announces[0],
+			    wanted & PART_BGP ? V_NO : V_UNKNOWN);
+			assert_int_equal(told.router[side].configured[0],
+			    wanted & PART_BGP && side == LOCAL ?
+				PRESENCE_NONE :
+				PRESENCE_UNKNOWN);
+		}
+	}
+}
+
+/* A list that is not whole, and one that does not end. */
+static void
+lists(void **state)
+{
+	static const char loop[] = "{\"items\":[],\"nextPageToken\":\"again\"}";
+	struct rule *r;
+
+	(void)state;
+	r = rule("/b/backendServices?", 2, 200);
+	r->body = "{\"items\":[],\"warning\":{\"code\":\"UNREACHABLE\"}}";
+	cycle();
+	assert_int_equal(called(r->url, NULL), 3);
+	assert_true(told.region[REMOTE].complete);
+	r->count = 0;
+	cycle();
+	assert_int_equal(called(r->url, NULL), 6);
+	assert_false(told.region[REMOTE].complete);
+	assert_string_equal(told.region[REMOTE].error,
+	    "list of backend services: the list is not whole: UNREACHABLE: no "
+	    "message (tried 6 times)");
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_REMOTE);
+	/* the page repeats itself: seen when it comes for the second time */
+	r->body = loop;
+	cycle();
+	assert_int_equal(called(r->url, NULL), 2);
+	assert_false(told.region[REMOTE].complete);
+	assert_string_equal(told.region[REMOTE].error,
+	    "the list repeats a page");
+	assert_int_equal(told.done.failed, 1);
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_REMOTE);
+}
+
+static void
+many_pages(char (*body)[64])
+{
+	page = body;
+	at_page = 0;
+	cycle();
+	page = NULL;
+}
+
+/* So many pages and no more, however they are named. */
+static void
+pages(void **state)
+{
+	static char body[PAGES_MAX][64];
+	int i;
+
+	(void)state;
+	for (i = 0; i < PAGES_MAX; i++)
+		snprintf(body[i], sizeof(body[i]),
+		    "{\"nextPageToken\":\"t%d\"}", i);
+	many_pages(body);
+	assert_int_equal(called("/b/backendServices?", NULL), PAGES_MAX);
+	assert_false(told.region[REMOTE].complete);
+	assert_string_equal(told.region[REMOTE].error,
+	    "the list has too many pages");
+	assert_int_equal(told.done.failed, 1);
+	/* the last one that may be */
+	snprintf(body[PAGES_MAX - 1], sizeof(body[0]), "{}");
+	many_pages(body);
+	assert_int_equal(called("/b/backendServices?", NULL), PAGES_MAX);
+	assert_true(told.region[REMOTE].complete);
+	assert_int_equal(told.done.failed, 0);
+}
+
+/* A configuration that is replaced ends the cycles, also those that wait. */
+static void
+ended(void **state)
+{
+	(void)state;
+	rule("https://h/", 0, 503);
+	begin(PARTS_ALL);
+	while (now - begun < 1000)
+		run_one();
+	cycles_end();
+	assert_int_equal(told.ndone, 1);
+	assert_int_equal(flying, 0);
+	assert_true(TAILQ_EMPTY(&events));
+	assert_int_equal(told.done.failed_parts, PARTS_ALL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(all_well, setup),
+		cmocka_unit_test_setup(repeats, setup),
+		cmocka_unit_test_setup(gives_up, setup),
+		cmocka_unit_test_setup(parts_that_fail, setup),
+		cmocka_unit_test_setup(permanent, setup),
+		cmocka_unit_test_setup(whatever_happens, setup),
+		cmocka_unit_test_setup(new_token, setup),
+		cmocka_unit_test_setup(no_token, setup),
+		cmocka_unit_test_setup(token_meanwhile, setup),
+		cmocka_unit_test_setup(server_says_when, setup),
+		cmocka_unit_test_setup(within_the_budget, setup),
+		cmocka_unit_test_setup(hangs, setup),
+		cmocka_unit_test_setup(many_hang, setup),
+		cmocka_unit_test_setup(parts, setup),
+		cmocka_unit_test_setup(lists, setup),
+		cmocka_unit_test_setup(pages, setup),
+		cmocka_unit_test_setup(ended, setup),
+	};
+
+	log_init("test", LOG_CRIT, NULL);
+	cycle_init(NULL);
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
