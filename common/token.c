@@ -21,7 +21,7 @@
 #define MARGIN	       (300 * 1000) /* renewed so long before its end */
 #define RETRY_MIN      1000	    /* milliseconds from here on */
 #define RETRY_MAX      (60 * 1000)
-#define REFUSED_MIN    1000 /* between two that a 401 asked for */
+#define REFUSED_MIN    1000 /* so old is a token that a 401 replaces */
 #define ASSERT_TIMEOUT (10 * 1000)
 #define CONNECT_TIME   5000
 #define EXCHANGE_TIME  30000
@@ -143,28 +143,26 @@ token_problem(void)
 }
 
 /*
- * A server answered this token with 401.  It is dropped and a new one fetched,
- * once a second at most; a token that has been replaced meanwhile is no news.
+ * A server answered this token with 401.  It is dropped and a new one fetched;
+ * a token that has been replaced meanwhile is no news.  Of one that has only
+ * just come, it is not the token that is wrong: it stays, for what it serves
+ * elsewhere.
  */
 void
 token_refused(const char *refused)
 {
-	int64_t wait;
-
 	if (token.current == NULL || refused == NULL ||
 	    strcmp(token.current, refused) != 0)
+		return;
+	if (token.state == TOKEN_RESTING &&
+	    http_now() - token.begun < REFUSED_MIN)
 		return;
 	drop_current();
 	token.refused = true;
 	token.failed = false;
 	strlcpy(token.problem, "the access token was refused (HTTP 401)",
 	    sizeof(token.problem));
-	if (token.state != TOKEN_RESTING)
-		return;
-	wait = token.begun + REFUSED_MIN - http_now();
-	if (wait > 0)
-		rest(wait);
-	else
+	if (token.state == TOKEN_RESTING)
 		attempt();
 }
 

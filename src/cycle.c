@@ -84,9 +84,15 @@ cycle_service(struct failover *failover, const struct imsg *imsg)
 	result->empty = msg.empty;
 	side->endpoints += msg.healthy + msg.sick + msg.unknown;
 	side->healthy += msg.healthy;
-	if (msg.verdict == V_UNKNOWN && *msg.reason != '\0')
-		log_debug("%s: %s: %s", failover->conf->region[msg.side],
-		    msg.name, msg.reason);
+	if (msg.verdict != V_UNKNOWN || *msg.reason == '\0')
+		return;
+	if (*side->unknown == '\0') {
+		strlcpy(side->unknown, msg.name, sizeof(side->unknown));
+		strlcat(side->unknown, ": ", sizeof(side->unknown));
+		strlcat(side->unknown, msg.reason, sizeof(side->unknown));
+	}
+	log_debug("%s: %s: %s", failover->conf->region[msg.side], msg.name,
+	    msg.reason);
 }
 
 static void
@@ -289,7 +295,8 @@ cycle_region_event(struct failover *failover, enum side which)
 	if (sample == V_NO && *error == '\0')
 		head.error = "unhealthy";
 	else if (sample == V_UNKNOWN && *error == '\0')
-		head.error = "health is not known";
+		head.error = *side->unknown == '\0' ? "health is not known" :
+						      side->unknown;
 	event_emit(&head,
 	    json_pack("{s:s, s:o, s:i, s:i, s:i, s:o}", "region",
 		failover->conf->region[which], "sample", event_verdict(sample),

@@ -40,7 +40,8 @@ struct cycle_side {
 	size_t size;
 	uint32_t endpoints;
 	uint32_t healthy;
-	json_t *unhealthy; /* list, for the event */
+	json_t *unhealthy;	  /* list, for the event */
+	char unknown[REASON_LEN]; /* why the first unknown service is so */
 	bool region_seen;
 	struct msg_probe_region region;
 	bool router_seen;
