@@ -27,7 +27,8 @@ static void headers_release(struct headers *);
 static void call_fail(struct http_call *, enum transport, const char *);
 static void call_late(struct http_call *);
 static void call_launch(struct http_call *);
-static void call_method(const struct http_call *, CURL *);
+static void call_method(struct http_call *, CURL *);
+static size_t body_once(char *, size_t, size_t, void *);
 static void call_finish(struct http_call *, CURLcode);
 static void call_reply(struct http_call *, CURLcode, struct http_reply *);
 static void call_error(struct http_call *, CURLcode, struct http_reply *);
@@ -328,7 +329,7 @@ call_launch(struct http_call *call)
 }
 
 static void
-call_method(const struct http_call *call, CURL *easy)
+call_method(struct http_call *call, CURL *easy)
 {
 	if (call->method == HTTP_GET) {
 		SETOPT(easy, CURLOPT_CUSTOMREQUEST, NULL);
@@ -337,19 +338,36 @@ call_method(const struct http_call *call, CURL *easy)
 		return;
 	}
 	SETOPT(easy, CURLOPT_POST, 1L);
-	SETOPT(easy, CURLOPT_POSTFIELDS, call->body != NULL ? call->body : "");
 	SETOPT(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
-	switch (call->method) {
-	case HTTP_PUT:
-		SETOPT(easy, CURLOPT_CUSTOMREQUEST, "PUT");
-		break;
-	case HTTP_PATCH:
-		SETOPT(easy, CURLOPT_CUSTOMREQUEST, "PATCH");
-		break;
-	default:
+	if (call->method == HTTP_POST) {
 		SETOPT(easy, CURLOPT_CUSTOMREQUEST, NULL);
-		break;
+		SETOPT(easy, CURLOPT_POSTFIELDS,
+		    call->body != NULL ? call->body : "");
+		return;
 	}
+	/* On a connection that dies libcurl would send a request again by
+	 * itself, and nobody would know that it may have been carried out
+	 * twice: of a write it gets the body only once. */
+	SETOPT(easy, CURLOPT_CUSTOMREQUEST,
+	    call->method == HTTP_PUT ? "PUT" : "PATCH");
+	SETOPT(easy, CURLOPT_POSTFIELDS, NULL);
+	SETOPT(easy, CURLOPT_READFUNCTION, body_once);
+	SETOPT(easy, CURLOPT_READDATA, call);
+}
+
+/* libcurl: the next part of the body. */
+static size_t
+body_once(char *buffer, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	size_t left = call->body_len - call->body_read;
+
+	n *= size;
+	if (n > left)
+		n = left;
+	memcpy(buffer, call->body + call->body_read, n);
+	call->body_read += n;
+	return (n);
 }
 
 /* Tell the caller how the call ended, and forget it. */
@@ -465,6 +483,7 @@ transport_of(const struct slot *slot, CURLcode rc, bool sent, long status)
 	case CURLE_PARTIAL_FILE:
 		return (TRANSPORT_TRUNCATED);
 	case CURLE_SEND_ERROR:
+	case CURLE_SEND_FAIL_REWIND: /* see call_method() */
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_HTTP2:

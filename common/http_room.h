@@ -98,6 +98,7 @@ struct http_call {
 	char *url;
 	char *body;
 	size_t body_len;
+	size_t body_read; /* by libcurl */
 	struct headers *headers;
 	struct resolve *resolve;
 	struct slot *slot;

@@ -176,6 +176,7 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         "bgp down-after": "bgp down-after 0",
         "return-after": "return-after 0",
         "brake": "brake no",
+        "backoff": "backoff initial 0.02 max 0.1",
         "breaker": "breaker threshold 1000 timeout 300",
         "limit requests": "limit requests 10000 per second",
         "handover": "handover wait 1",

@@ -277,15 +277,27 @@ def check_writes(requests, since, row, name):
             continue
         if one["method"] == "GET" and one["scope"] == "compute" and \
                 one["path"].endswith("routers/router-a") and \
-                one["status"] == 200 and not one["fault"]:
+                one["status"] == 200 and not one.get("fault"):
             seen["PATCH"] = True
         elif one["method"] == "GET" and one["path"].endswith("magic/routes") \
-                and one["status"] == 200 and not one["fault"]:
+                and one["status"] == 200 and not one.get("fault"):
             seen["PUT"] = True
         elif one["method"] in seen:
-            assert seen[one["method"]], (row["name"], name, one)
+            assert seen[one["method"]], (row["name"], name, [
+                (e["method"], e["path"].rpartition("/")[2], e["query"],
+                 e["status"], e["conn"], (e.get("fault") or {}).get("action"))
+                for e in requests if e["seq"] <= one["seq"]
+                and e["scope"] in ("compute", "cloudflare")][-6:])
             # A new token may be tried at once: nothing was done.
             seen[one["method"]] = one["status"] == 401
+
+
+def may_be_done(row, name):
+    """May the change be found done all the same?  A write without a usable
+    answer is; and operations are not kept for ever."""
+    if WRITE[name][0] == "GET":
+        return name == "operation" and row["name"] == "404"
+    return row["write"] == "unknown"
 
 
 def write_row(field, row, state):
@@ -307,15 +319,13 @@ def write_row(field, row, state):
                        e["event_type"] in ("bgp_advertisement_change",
                                            "cloudflare_route_update")
                        and e["result"] == "failure"
-                       or (row["write"] == "unknown"
-                           and WRITE[e["failover"]][0] != "GET"
+                       or (may_be_done(row, e["failover"])
                            and e["event_type"] == "health_check_cycle"
                            and e["details"]["current_state"] == state
                            and e["details"]["plan"]["status"] == "done"),
                        f"{row['name']}: a failure")
     for name, event in found.items():
-        method = WRITE[name][0]
-        if method == "GET" or row["write"] not in ("unknown", "ok"):
+        if not may_be_done(row, name):
             check_reason(row, event["error_message"], name)
     clouds.clear_faults()
     since = len(daemon.events())
@@ -326,7 +336,7 @@ def write_row(field, row, state):
         check_writes(entries[name], start, row, name)
         if name in ("router-get", "routes-list"):
             method = "PATCH" if name == "router-get" else "PUT"
-            faulty = [e["seq"] for e in entries[name] if e["fault"]]
+            faulty = [e["seq"] for e in entries[name] if e.get("fault")]
             assert not [e for e in entries[name] if e["method"] == method
                         and e["seq"] < max(faulty)], (row["name"], name)
     return len(names)
@@ -356,7 +366,7 @@ def test_writing(place, clouds):
                      "UNHEALTHY" if state == 2 else "HEALTHY")
         field.reached(state, field.names, since)
     print(f"{cells} cells of the matrix, writing")
-    assert cells > 200
+    assert cells > 180
 
 
 def test_nothing_is_left_out():
