@@ -223,8 +223,10 @@ check_send(struct check *check, const char *bearer)
 		.timeout = check->timeout,
 	};
 
-	if (check->msg.api == API_COMPUTE)
+	if (check->msg.api == API_COMPUTE) {
 		request.bearer = token_current();
+		request.bucket = check->checkup->bucket;
+	}
 	if (request.bearer == NULL && check->msg.api == API_COMPUTE) {
 		check->waiting = true;
 		checkup_wait(check->checkup);

@@ -66,6 +66,7 @@ struct checkup {
 	void *more;		       /* the program's own; freed at the end */
 	void (*end)(struct checkup *); /* called before that; may be NULL */
 	uint32_t connect_timeout;
+	struct bucket *bucket; /* of requests to Compute; NULL: no limit */
 	struct event *timer;
 	bool ending;
 	bool waiting; /* for an access token */

@@ -25,7 +25,7 @@
 #define HTTP_HEADER_MAX	 (64 * 1024)
 #define HTTP_WINDOW	 100 /* requests in flight; the rest waits its turn */
 #define HTTP_RESERVE	 8   /* more of them, for writes alone */
-#define HTTP_CONNECTIONS 32  /* to one host; HTTP/2 needs one or two of them */
+#define HTTP_CONNECTIONS 64  /* to one host; HTTP/2 needs one or two of them */
 
 enum http_method {
 	HTTP_GET,

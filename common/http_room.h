@@ -22,7 +22,7 @@
 #define SLOTS_KEPT	128  /* idle easy handles */
 #define BODY_KEPT	8192 /* bytes of an idle handle's body buffer */
 #define CONNECTION_LIFE 900L /* seconds: a new address is used by then */
-#define LATE_CHECK	100  /* milliseconds */
+#define LATE_CHECK	20   /* milliseconds */
 #define WAIT_MAX	(3600 * 1000) /* milliseconds, for a bucket */
 #define FROZEN_MIN	1000	      /* milliseconds of silence */
 

@@ -95,6 +95,7 @@ cycle_start(const struct config *config, uint32_t id,
 	strlcpy(cycle->corr, msg->corr, sizeof(cycle->corr));
 	cycle->target = &config->target[id];
 	cycle->compute = config->compute;
+	cycle->bucket = config->bucket;
 	cycle->started = http_now();
 	cycle->deadline = cycle->started + msg->budget;
 	TAILQ_INIT(&cycle->calls);
@@ -213,6 +214,7 @@ call_send(struct call *call)
 	}
 	body = NULL;
 	request.url = call->url;
+	request.bucket = call->cycle->bucket;
 	request.connect_timeout = probe->connect_timeout;
 	request.timeout = probe->api_timeout;
 	if (call->kind == CALL_HEALTH) {

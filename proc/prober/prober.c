@@ -40,6 +40,7 @@ static void get(const struct imsg *, void *, size_t);
 
 static struct config *running; /* NULL until the first COMMIT */
 static struct config *staged;  /* between BEGIN and COMMIT */
+static struct bucket bucket;   /* of all requests to Compute */
 static char *ca;	       /* chunks that came so far */
 static size_t ca_len;
 
@@ -254,6 +255,11 @@ conf_commit(void)
 	config_free(running);
 	running = staged;
 	staged = NULL;
+	if (running->limit.burst > 0) {
+		bucket_set(&bucket, running->limit.rate, running->limit.burst,
+		    http_now());
+		running->bucket = &bucket;
+	}
 	token_uri(running->token_uri);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }

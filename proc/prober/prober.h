@@ -14,14 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "gcp.h"
 #include "proto.h"
 #include "verdict.h"
 
-#define PAGES_MAX 100
-#define GROUPS_AT_ONCE                                                         \
-	40 /* getHealth calls of one region in flight: those that
-			     hang leave room for others */
+#define PAGES_MAX      100
+#define GROUPS_AT_ONCE 24 /* getHealth calls of a region: others find room */
 
 /* A set of texts. */
 struct names {
@@ -42,6 +41,7 @@ struct config {
 	char compute[URL_LEN];
 	char token_uri[URL_LEN];
 	struct msg_limit limit;
+	struct bucket *bucket; /* of all requests to Compute; NULL: no limit */
 	struct target *target;
 	size_t ntargets;
 };
@@ -205,6 +205,7 @@ struct cycle {
 	char corr[CORR_LEN];
 	const struct target *target;
 	const char *compute; /* base URL */
+	struct bucket *bucket;
 	int64_t started;
 	int64_t deadline;
 	struct event *timer;

@@ -164,10 +164,15 @@ listed(struct check *check, enum answer answer, const json_t *json,
 {
 	const struct rights *rights = rights_of(check);
 	struct services services = { 0 };
+	char partial[REASON_LEN], text[REASON_LEN];
 	const char *next = NULL, *wrong;
 	size_t n;
 
 	wrong = answer == ANSWER_OK ? services_check(json) : why;
+	if (wrong == NULL && services_partial(json, partial, sizeof(partial))) {
+		outcome_content(CONTENT_PARTIAL, partial, text, sizeof(text));
+		wrong = text;
+	}
 	if (wrong != NULL) {
 		check_end(check, RESULT_FAILURE, "%s", wrong);
 		rights_without(rights->health[check->side], check, wrong);
@@ -357,6 +362,7 @@ rights_start(const struct config *config, uint32_t id,
 	checkup = checkup_new(id, msg->test,
 	    3 * (int64_t)probe->api_timeout + probe->health_timeout);
 	checkup->connect_timeout = probe->connect_timeout;
+	checkup->bucket = config->bucket;
 	checkup->more = rights;
 
 	checkup_token(checkup, ROLE_PROBER);

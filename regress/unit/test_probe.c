@@ -642,6 +642,22 @@ parts_that_fail(void **state)
 	assert_int_equal(told.done.calls, 6);
 }
 
+/* All calls count against the limit, also those that are repeated. */
+static void
+counted(void **state)
+{
+	struct bucket bucket;
+	size_t i;
+
+	(void)state;
+	config.bucket = &bucket;
+	rule("https://h/", 3, 503);
+	cycle();
+	assert_int_equal(ncalls, 10 + 3);
+	for (i = 0; i < ncalls; i++)
+		assert_ptr_equal(calls[i].bucket, &bucket);
+}
+
 /* What will not be well by itself is called once. */
 static void
 permanent(void **state)
@@ -1046,6 +1062,7 @@ main(void)
 		cmocka_unit_test_setup(repeats, setup),
 		cmocka_unit_test_setup(gives_up, setup),
 		cmocka_unit_test_setup(parts_that_fail, setup),
+		cmocka_unit_test_setup(counted, setup),
 		cmocka_unit_test_setup(permanent, setup),
 		cmocka_unit_test_setup(whatever_happens, setup),
 		cmocka_unit_test_setup(new_token, setup),
