@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actuator.h"
+#include "checkup.h"
 #include "child.h"
 #include "log.h"
 #include "token.h"
@@ -190,8 +191,10 @@ conf_cf_token(const struct imsg *imsg)
 	account->token = strndup(text, len);
 	if (account->token == NULL)
 		fatal("token");
-	if (staged == NULL)
+	if (staged == NULL) {
 		account_new_token(account->id);
+		rehearse_new_token(account->id);
+	}
 }
 
 static void
@@ -260,6 +263,7 @@ conf_commit(void)
 		fatalx("the parent sent a configuration too soon");
 	coming = staged;
 	staged = NULL;
+	checkups_end();
 	plans_finish(conf_use);
 }
 
@@ -285,6 +289,19 @@ take_permit(const struct imsg *imsg)
 
 	imsg_get_data(imsg, &permit, sizeof(permit));
 	plan_permit(imsg->hdr.id, &permit);
+}
+
+static void
+take_test(const struct imsg *imsg)
+{
+	struct msg_test test;
+	uint32_t id = imsg->hdr.id;
+
+	imsg_get_data(imsg, &test, sizeof(test));
+	if (config_act(id) != NULL && !stopping && coming == NULL)
+		rehearse(id, &test);
+	else
+		child_send(IMSG_TEST_DONE, id, &test, sizeof(test));
 }
 
 static void
@@ -386,6 +403,9 @@ dispatch(const struct imsg *imsg, void *arg __unused)
 	case IMSG_PLAN_PERMIT:
 		take_permit(imsg);
 		break;
+	case IMSG_TEST:
+		take_test(imsg);
+		break;
 	case IMSG_STOP:
 		stopping = true;
 		plans_stop();
@@ -402,6 +422,7 @@ prepare(struct event_base *loop, const struct child_setup *setup)
 	json_object_seed(0);
 	http_prepare(base, setup->ca, setup->ca_len);
 	token_init(base);
+	checkups_init(base);
 }
 
 int

@@ -223,6 +223,10 @@ void job_timer(struct job *, int64_t ms, job_cb);
 void plan_report_prefix(struct job *, enum which, enum outcome,
     const char *error);
 
+/* rehearse.c */
+void rehearse(uint32_t failover, const struct msg_test *);
+void rehearse_new_token(const char *account);
+
 /* router.c */
 void router_write(struct job *, const enum advert advert[PREFIXES]);
 void router_look(struct job *, const enum advert advert[PREFIXES]);

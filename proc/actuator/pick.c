@@ -192,6 +192,67 @@ find_id(const json_t *routes, const char *id)
 	return (NULL);
 }
 
+/*
+ * The body of a bulk update that would leave the routes from the given one on,
+ * as many as one call may carry, as they are.  Caller releases.
+ */
+json_t *
+pick_unchanged(const json_t *ours, size_t from)
+{
+	json_t *routes = json_array();
+	json_t *route;
+	size_t i;
+
+	for (i = from; i < json_array_size(ours) && i - from < BULK_MAX; i++) {
+		route = json_array_get(ours, i);
+		json_array_append_new(routes,
+		    writable(route, priority_of(route)));
+	}
+	return (json_pack("{s:o}", "routes", routes));
+}
+
+static bool
+is_unchanged(const json_t *route, const json_t *ours)
+{
+	const char *id = json_text(route, "id");
+	const json_t *listed = id == NULL ? NULL : find_id(ours, id);
+	json_t *same;
+	bool equal;
+
+	if (listed == NULL)
+		return (false);
+	same = writable(listed, priority_of(listed));
+	equal = json_equal(route, same);
+	json_decref(same);
+	return (equal);
+}
+
+/*
+ * The last look before an update that the server is asked to validate only:
+ * is every route in the body one of those in the list that are ours, ours
+ * alone, and as it is there?
+ */
+bool
+pick_only_unchanged(const json_t *body, const json_t *list,
+    const struct picker *picker)
+{
+	const json_t *routes = json_object_get(body, "routes");
+	json_t *ours, *route;
+	char why[REASON_LEN];
+	bool good;
+	size_t i;
+
+	if (json_object_size(body) != 1 || json_array_size(routes) == 0 ||
+	    json_array_size(routes) > BULK_MAX ||
+	    pick_routes(list, picker, &ours, why, sizeof(why)) == -1)
+		return (false);
+	good = true;
+	json_array_foreach(routes, i, route)
+		good = good && is_unchanged(route, ours);
+	json_decref(ours);
+	return (good);
+}
+
 /* Have our routes kept everything else?  Both lists are of our routes. */
 bool
 pick_unharmed(const json_t *before, const json_t *after)

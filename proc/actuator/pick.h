@@ -34,6 +34,9 @@ int pick_routes(const json_t *list, const struct picker *, json_t **ours,
 json_t *pick_differing(const json_t *ours, json_int_t priority);
 size_t pick_add(json_t *routes, const json_t *differing, size_t from,
     json_int_t priority);
+json_t *pick_unchanged(const json_t *ours, size_t from);
+bool pick_only_unchanged(const json_t *body, const json_t *list,
+    const struct picker *);
 bool pick_unharmed(const json_t *before, const json_t *after);
 bool pick_only_ours(const json_t *body, const struct pick_owner *, size_t n);
 
