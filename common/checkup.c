@@ -310,7 +310,8 @@ checkup_end(struct checkup *checkup, const char *why)
 		token_forget_waiter(token_ready, checkup);
 	for (i = 0; i < checkup->count; i++) {
 		check = &checkup->check[i];
-		check_end(check, RESULT_FAILURE, "%s", why);
+		check_end(check, RESULT_FAILURE, "%s",
+		    check->waiting ? "no access token in time" : why);
 		child_send(IMSG_TESTED, checkup->id, &check->msg,
 		    sizeof(check->msg));
 	}

@@ -15,7 +15,7 @@
  * is told of it.  The failovers of a round come one after another.
  */
 
-#define DAY	   (24 * 3600 * 1000LL) /* milliseconds, as all here */
+#define DAY	   (24 * 3600 * 1000LL) /* from the end of a round; milliseconds */
 #define NOT_QUIET  (5 * 60 * 1000LL)
 #define PAUSE	   (5 * 1000LL) /* between two failovers of a daemon */
 #define GRACE	   (5 * 1000LL) /* that a child may be late */
@@ -43,7 +43,6 @@ static const enum role testers[] = { ROLE_PROBER, ROLE_ACTUATOR };
 #define TESTERS (sizeof(testers) / sizeof(testers[0]))
 
 static void connectivity_event(evutil_socket_t, short, void *);
-static void connectivity_next(void);
 
 static void
 connectivity_after(int64_t ms)
@@ -122,8 +121,7 @@ connectivity_start(struct event_base *base, const struct conf *conf,
  */
 void
 connectivity_once(struct event_base *base, const struct conf *conf,
-    struct channel *prober, struct channel *actuator,
-    void (*done)(bool failed))
+    struct channel *prober, struct channel *actuator, void (*done)(bool failed))
 {
 	const struct failover_conf *fc;
 	int width;
@@ -146,8 +144,205 @@ connectivity_stop(void)
 
 	if (tests.timer != NULL)
 		event_free(tests.timer);
-	for (i = 0; i < TESTERS; i++)
+	tests.timer = NULL;
+	tests.fc = tests.next = NULL;
+	for (i = 0; i < TESTERS; i++) {
 		free(tests.text[testers[i]]);
-	/* What still comes is of a number that has passed. */
-	memset(&tests, 0, offsetof(struct tests, number));
+		tests.text[testers[i]] = NULL;
+	}
+}
+
+/* A child may have been taken over: no control character of its text, be it
+ * of ASCII or of C1 in UTF-8, reaches a terminal. */
+static void
+make_plain(char *text)
+{
+	unsigned char c, before = 0;
+
+	for (; *text != '\0'; text++) {
+		c = (unsigned char)*text;
+		if (c < ' ' || c == 0x7f ||
+		    (before == 0xc2 && c >= 0x80 && c < 0xa0))
+			*text = '?';
+		before = c;
+	}
+}
+
+/* Add a line to those of a child; they are printed together. */
+static void
+connectivity_line(enum role role, const struct msg_tested *msg)
+{
+	static const char *const words[] = {
+		[RESULT_SUCCESS] = "ok",
+		[RESULT_FAILURE] = "FAILED",
+		[RESULT_NO_CHANGE] = "ok",
+		[RESULT_SKIPPED] = "skipped",
+	};
+	const char *before = tests.text[role];
+	char *text;
+
+	if (asprintf(&text, "%s%-7s  %-*s  %-8s  %-21s  %s%s%s\n",
+		before == NULL ? "" : before, words[msg->result], tests.width,
+		tests.fc->name, role_name(role), msg->operation, msg->subject,
+		*msg->error == '\0' ? "" : ": ", msg->error) == -1)
+		fatal("connectivity");
+	free(tests.text[role]);
+	tests.text[role] = text;
+}
+
+static void
+connectivity_log(enum role role, const struct msg_tested *msg)
+{
+	const char *name = tests.fc->name;
+
+	if (msg->result == RESULT_FAILURE)
+		log_errorx("%s: test %s %s (%s) failed: %s", name,
+		    msg->operation, msg->subject, role_name(role), msg->error);
+	else
+		log_info("%s: test %s %s (%s) %s%s%s", name, msg->operation,
+		    msg->subject, role_name(role),
+		    msg->result == RESULT_SKIPPED ? "skipped" : "ok",
+		    *msg->error == '\0' ? "" : ": ", msg->error);
+}
+
+static void
+connectivity_result(enum role role, struct msg_tested *msg)
+{
+	struct event_head head = {
+		.type = "connectivity_test",
+		.result = msg->result,
+		.component = msg->api == API_CLOUDFLARE ? "cloudflare" : "gcp",
+		.operation = msg->operation,
+		.failover = tests.fc->name,
+		.duration = msg->duration,
+		.error = msg->error,
+	};
+
+	tests.results[role]++;
+	make_plain(msg->operation);
+	make_plain(msg->subject);
+	make_plain(msg->error);
+	if (msg->result == RESULT_FAILURE)
+		tests.failed = true;
+	if (tests.done != NULL) {
+		connectivity_line(role, msg);
+		return;
+	}
+	connectivity_log(role, msg);
+	event_emit(&head,
+	    json_pack("{s:s, s:o, s:s, s:o}", "target", msg->subject,
+		"http_status",
+		msg->http_status <= 0 ? json_null() :
+					json_integer(msg->http_status),
+		"process", role_name(role), "why",
+		msg->result == RESULT_FAILURE || *msg->error == '\0' ?
+		    json_null() :
+		    json_string(msg->error)));
+}
+
+/* A child has not said what it should. */
+static void
+connectivity_silent(enum role role, const char *why)
+{
+	struct msg_tested msg = {
+		.test = tests.number,
+		.api = API_COMPUTE,
+		.result = RESULT_FAILURE,
+	};
+
+	strlcpy(msg.operation, "answer", sizeof(msg.operation));
+	strlcpy(msg.subject, role_name(role), sizeof(msg.subject));
+	strlcpy(msg.error, why, sizeof(msg.error));
+	connectivity_result(role, &msg);
+}
+
+/* The round is over. */
+static void
+connectivity_end(void)
+{
+	if (tests.done == NULL) {
+		connectivity_after(DAY);
+		return;
+	}
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		log_warn("standard output");
+		tests.failed = true;
+	}
+	tests.done(tests.failed);
+}
+
+/* The failover has been tested: on to the next. */
+static void
+connectivity_done(void)
+{
+	enum role role;
+	size_t i;
+
+	tests.fc = NULL;
+	evtimer_del(tests.timer);
+	for (i = 0; i < TESTERS; i++) {
+		role = testers[i];
+		if (tests.text[role] != NULL)
+			(void)fputs(tests.text[role], stdout);
+		free(tests.text[role]);
+		tests.text[role] = NULL;
+	}
+	if (tests.next == NULL)
+		connectivity_end();
+	else if (tests.done == NULL)
+		connectivity_after(PAUSE);
+	else {
+		(void)fflush(stdout);
+		connectivity_failover(tests.next);
+	}
+}
+
+/* Patience is over; or it is time for the next failover, or the next round. */
+static void
+connectivity_event(evutil_socket_t fd __unused, short what __unused,
+    void *arg __unused)
+{
+	size_t i;
+
+	if (tests.fc != NULL) {
+		for (i = 0; i < TESTERS; i++)
+			if (tests.awaited[testers[i]])
+				connectivity_silent(testers[i],
+				    "it has not tested in time");
+		connectivity_done();
+	} else if (tests.next != NULL)
+		connectivity_failover(tests.next);
+	else if (engine_quiet())
+		connectivity_round();
+	else
+		connectivity_after(NOT_QUIET);
+}
+
+/* Take what the prober or the actuator has tested. */
+void
+connectivity_message(enum role role, const struct imsg *imsg)
+{
+	struct msg_tested tested;
+	struct msg_test test;
+	size_t i;
+
+	if (imsg->hdr.type == IMSG_TESTED) {
+		imsg_get_data(imsg, &tested, sizeof(tested));
+		test.test = tested.test;
+	} else
+		imsg_get_data(imsg, &test, sizeof(test));
+	if (tests.fc == NULL || imsg->hdr.id != tests.fc->index ||
+	    test.test != tests.number || !tests.awaited[role])
+		return; /* of a round that is over */
+	if (imsg->hdr.type == IMSG_TESTED) {
+		connectivity_result(role, &tested);
+		return;
+	}
+	tests.awaited[role] = false;
+	if (tests.results[role] == 0)
+		connectivity_silent(role, "it has tested nothing");
+	for (i = 0; i < TESTERS; i++)
+		if (tests.awaited[testers[i]])
+			return;
+	connectivity_done();
 }

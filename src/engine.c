@@ -178,6 +178,20 @@ engine_reload(const struct conf *conf)
 	return (0);
 }
 
+/* Is nothing going on that calls for attention, in any failover? */
+bool
+engine_quiet(void)
+{
+	const struct failover *failover;
+
+	for (failover = engine.failover;
+	     failover < engine.failover + engine.count; failover++)
+		if (failover->plan.progress == PROGRESS_RUNNING ||
+		    failover->decision.pending != PENDING_NONE)
+			return (false);
+	return (true);
+}
+
 /* Begin no further plan; those that run go on, and cycles too. */
 void
 engine_finish(void)

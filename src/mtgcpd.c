@@ -27,7 +27,8 @@ static void start_next(void);
 static __dead void
 usage(void)
 {
-	fprintf(stderr, "usage: mt-gcpd [-dnpVv] [-D macro=value] [-f file]\n");
+	fprintf(stderr,
+	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-f file]\n");
 	exit(2);
 }
 
@@ -184,6 +185,13 @@ ask_signer(enum role role, const struct imsg *imsg)
 	    &msg, sizeof(msg));
 }
 
+static bool
+is_test(const struct imsg *imsg)
+{
+	return (
+	    imsg->hdr.type == IMSG_TESTED || imsg->hdr.type == IMSG_TEST_DONE);
+}
+
 static void
 from_prober(const struct imsg *imsg, void *arg __unused)
 {
@@ -195,6 +203,8 @@ from_prober(const struct imsg *imsg, void *arg __unused)
 		ask_signer(ROLE_PROBER, imsg);
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
 		reload_in_use(ROLE_PROBER);
+	else if (is_test(imsg))
+		connectivity_message(ROLE_PROBER, imsg);
 	else
 		engine_prober(imsg);
 }
@@ -228,6 +238,8 @@ from_actuator(const struct imsg *imsg, void *arg __unused)
 		cf_refused(imsg->hdr.id);
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
 		reload_in_use(ROLE_ACTUATOR);
+	else if (is_test(imsg))
+		connectivity_message(ROLE_ACTUATOR, imsg);
 	else
 		engine_actuator(imsg);
 }
@@ -261,17 +273,32 @@ start_network(enum role role, channel_handler handler)
 	channel_send(mtgcpd.channel[role], IMSG_SETUP_END, 0, NULL, 0);
 }
 
+/* The tests that -t asks for are done. */
+static void
+tested(bool failed)
+{
+	mtgcpd.status = failed;
+	event_base_loopbreak(mtgcpd.base);
+}
+
 /* The hosts are known: tell the children everything, and begin to turn. */
 static void
 start_cycles(void)
 {
-	push_prober(mtgcpd.channel[ROLE_PROBER], mtgcpd.conf,
-	    mtgcpd.key[ROLE_PROBER].token_uri);
-	if (push_actuator(mtgcpd.channel[ROLE_ACTUATOR], mtgcpd.conf,
+	struct channel *prober = mtgcpd.channel[ROLE_PROBER];
+	struct channel *actuator = mtgcpd.channel[ROLE_ACTUATOR];
+
+	push_prober(prober, mtgcpd.conf, mtgcpd.key[ROLE_PROBER].token_uri);
+	if (push_actuator(actuator, mtgcpd.conf,
 		mtgcpd.key[ROLE_ACTUATOR].token_uri) == -1)
 		exit(1);
-	engine_start(mtgcpd.channel[ROLE_PROBER],
-	    mtgcpd.channel[ROLE_ACTUATOR]);
+	if (mtgcpd.test) {
+		connectivity_once(mtgcpd.base, mtgcpd.conf, prober, actuator,
+		    tested);
+		return;
+	}
+	engine_start(prober, actuator);
+	connectivity_start(mtgcpd.base, mtgcpd.conf, prober, actuator);
 	lifecycle("startup_complete", RESULT_SUCCESS, NULL, NULL);
 	log_info("watching %u failovers", mtgcpd.conf->nfailovers);
 }
@@ -387,6 +414,7 @@ stop(evutil_socket_t signo, short what __unused, void *arg __unused)
 	mtgcpd.stopping = true;
 	log_info("%s: stopping", strsignal((int)signo));
 	engine_stop();
+	connectivity_stop();
 	if (!mtgcpd.running) {
 		event_base_loopbreak(mtgcpd.base);
 		return;
@@ -441,11 +469,34 @@ open_files(struct conf *conf, bool foreground)
 	statefile_init(mtgcpd.base, conf->state_file);
 }
 
-static int
-run(struct conf *conf, bool foreground)
+/* Start the children: all else follows from what they say. */
+static void
+turn(struct conf *conf)
+{
+	hosts_init(mtgcpd.base);
+	if (children_init(mtgcpd.base, conf, child_gone) == -1)
+		exit(1);
+	if (TAILQ_EMPTY(&conf->nameservers))
+		hosts_nameservers(&conf->nameservers);
+	start_resolver();
+	start_signer();
+	if (event_base_dispatch(mtgcpd.base) == -1)
+		fatalx("event_base_dispatch");
+}
+
+static void
+close_children(void)
 {
 	int role;
 
+	connectivity_stop();
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
+		child_close((enum role)role);
+}
+
+static int
+run(struct conf *conf, bool foreground)
+{
 	if (statefile_lock(conf->state_file) == -1) {
 		if (errno == EWOULDBLOCK)
 			fatalx("already running (%s is locked)",
@@ -462,33 +513,56 @@ run(struct conf *conf, bool foreground)
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
 	log_info("version %s", MTGCPD_VERSION);
-	hosts_init(mtgcpd.base);
-	if (children_init(mtgcpd.base, conf, child_gone) == -1)
-		exit(1);
 	on_signal(SIGTERM, stop);
 	on_signal(SIGINT, stop);
 	on_signal(SIGUSR1, reopen);
 	on_signal(SIGHUP, on_hangup);
-	if (TAILQ_EMPTY(&conf->nameservers))
-		hosts_nameservers(&conf->nameservers);
-	start_resolver();
-	start_signer();
-	if (event_base_dispatch(mtgcpd.base) == -1)
-		fatalx("event_base_dispatch");
+	turn(conf);
 
 	if (mtgcpd.status == 0)
 		lifecycle("shutdown", RESULT_SUCCESS, NULL, NULL);
 	else
 		lifecycle("shutdown", RESULT_FAILURE, "a child was lost", NULL);
 	log_info("stopped");
-	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
-		child_close((enum role)role);
+	close_children();
 	statefile_close();
 	hosts_free();
 	engine_free();
 	event_close();
 	output_close();
 	conf_free(mtgcpd.conf);
+	return (mtgcpd.status);
+}
+
+static void
+give_up(evutil_socket_t signo, short what __unused, void *arg __unused)
+{
+	log_warnx("%s: not all has been tested", strsignal((int)signo));
+	mtgcpd.status = 1;
+	event_base_loopbreak(mtgcpd.base);
+}
+
+/*
+ * Test the connectivity with the children as they always are, but turn to
+ * nothing else: no state, no log, no cycle, no plan.  So it can be done while
+ * the daemon runs.
+ */
+static int
+run_tests(struct conf *conf)
+{
+	if (!mtgcpd.verbose)
+		conf->log_level = LOG_WARNING;
+	log_init("mt-gcpd", conf->log_level, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	mtgcpd.conf = conf;
+	mtgcpd.base = channel_loop();
+	mtgcpd.test = true;
+	on_signal(SIGTERM, give_up);
+	on_signal(SIGINT, give_up);
+	turn(conf);
+	close_children();
+	hosts_free();
+	conf_free(conf);
 	return (mtgcpd.status);
 }
 
@@ -511,6 +585,7 @@ struct options {
 	bool foreground;
 	bool check;
 	bool print;
+	bool test;
 	bool verbose;
 };
 
@@ -520,7 +595,7 @@ get_options(struct options *options, int argc, char *argv[])
 	int ch;
 
 	options->file = CONF_FILE;
-	while ((ch = getopt(argc, argv, "D:df:npVv")) != -1) {
+	while ((ch = getopt(argc, argv, "D:df:nptVv")) != -1) {
 		switch (ch) {
 		case 'D':
 			if (conf_macro(optarg) == -1) {
@@ -542,6 +617,9 @@ get_options(struct options *options, int argc, char *argv[])
 			break;
 		case 'p':
 			options->print = true;
+			break;
+		case 't':
+			options->test = true;
 			break;
 		case 'V':
 			print_version();
@@ -578,6 +656,8 @@ main(int argc, char *argv[])
 		status = 1;
 	else if (options.check)
 		fprintf(stderr, "configuration OK\n");
+	else if (options.test)
+		return (run_tests(conf));
 	else
 		return (run(conf, options.foreground));
 	conf_free(conf);

@@ -160,6 +160,7 @@ struct parent {
 	struct conf *conf;
 	const char *file; /* that the configuration was read from */
 	bool foreground;
+	bool test;    /* the connectivity, and no more */
 	bool verbose; /* debug messages, whatever the configuration says */
 	struct channel *channel[ROLE_MAX];
 	bool ready[ROLE_MAX];
@@ -194,7 +195,17 @@ void cycle_sample(struct failover *, int64_t now);
 void cycle_events(struct failover *);
 void cycle_clear(struct failover *);
 
+/* connectivity.c */
+void connectivity_start(struct event_base *, const struct conf *,
+    struct channel *prober, struct channel *actuator);
+void connectivity_once(struct event_base *, const struct conf *,
+    struct channel *prober, struct channel *actuator,
+    void (*done)(bool failed));
+void connectivity_message(enum role, const struct imsg *);
+void connectivity_stop(void);
+
 /* engine.c */
+bool engine_quiet(void);
 int engine_init(struct event_base *, const struct conf *);
 void engine_start(struct channel *prober, struct channel *actuator);
 void engine_prober(const struct imsg *);

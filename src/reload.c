@@ -204,6 +204,7 @@ reload_actuator(void)
 
 	reload.phase = PHASE_ACTUATOR;
 	engine_finish();
+	connectivity_stop();
 	if (push_ca(actuator, reload.conf) == -1)
 		log_warnx("the certificate authorities stay the old ones");
 	if (push_actuator(actuator, reload.conf,
@@ -326,6 +327,8 @@ reload_done(void)
 	statefile_path(new->state_file);
 	conf_free(old);
 	engine_start(mtgcpd.channel[ROLE_PROBER],
+	    mtgcpd.channel[ROLE_ACTUATOR]);
+	connectivity_start(mtgcpd.base, new, mtgcpd.channel[ROLE_PROBER],
 	    mtgcpd.channel[ROLE_ACTUATOR]);
 	log_info("reloaded: watching %u failovers", new->nfailovers);
 	lifecycle("reload", RESULT_SUCCESS, NULL, details);

@@ -69,6 +69,7 @@ struct settings {
 	int journal;
 	int bgp_members;
 	int host_bits;
+	int cf_validate;
 	int empty_page;
 	json_t *op_error;
 };

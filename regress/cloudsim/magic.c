@@ -329,7 +329,11 @@ routes_apply(struct magic *m, json_t *wanted, const char *one_id, size_t n)
 	return (modified);
 }
 
-/* True if the query says so; then nothing must be stored. */
+/*
+ * True if the query says so; then nothing must be stored, and success is all
+ * that is said.  Like other parameters that the server does not know, it may
+ * be ignored.
+ */
 static bool
 validate_only(struct magic *m)
 {
@@ -339,7 +343,7 @@ validate_only(struct magic *m)
 	value = query_get(m->req->query, "validate_only");
 	yes = value != NULL && strcmp(value, "true") == 0;
 	free(value);
-	return (yes);
+	return (yes && sim.set.cf_validate);
 }
 
 static json_t *
@@ -348,7 +352,7 @@ routes_put(struct magic *m, json_t *wanted, const char *one_id)
 	size_t n = json_array_size(wanted);
 	json_t *modified;
 
-	if (validate_only(m) || sim.set.cf_mode == CF_NOT_MODIFIED)
+	if (sim.set.cf_mode == CF_NOT_MODIFIED)
 		return (NULL);
 	if (sim.set.cf_mode == CF_PARTIAL) {
 		modified = routes_apply(m, wanted, one_id, (n + 1) / 2);
@@ -385,6 +389,10 @@ routes_bulk(struct magic *m)
 			return;
 		}
 	}
+	if (validate_only(m)) {
+		answer(m, json_null());
+		return;
+	}
 	modified = routes_put(m, wanted, NULL);
 	answer(m,
 	    json_pack("{s:b, s:o}", "modified", modified != NULL,
@@ -407,6 +415,10 @@ route_one(struct magic *m, const char *id)
 	}
 	if (check_route(m, m->req->json, false) == -1)
 		return;
+	if (validate_only(m)) {
+		answer(m, json_null());
+		return;
+	}
 	wanted = json_pack("[O]", m->req->json);
 	modified = routes_put(m, wanted, id);
 	json_decref(wanted);

@@ -69,6 +69,7 @@ static const struct setting settings[] = {
 	{ "host_bits", SET_BOOL, OFF(host_bits), 0, 0, NULL },
 	{ "cf_mode", SET_WORD, OFF(cf_mode), 0, 0, cf_words },
 	{ "cf_rate_limit", SET_INT, OFF(cf_rate_limit), 1200, 0, NULL },
+	{ "cf_validate", SET_BOOL, OFF(cf_validate), 1, 0, NULL },
 	{ "compute_quota", SET_INT, OFF(compute_quota), 0, 0, NULL },
 	{ "date_skew_s", SET_INT, OFF(date_skew_s), 0, -1000000000, NULL },
 	{ "keepalive_max", SET_INT, OFF(keepalive_max), 0, 0, NULL },

@@ -87,7 +87,8 @@ def check_patch(entry, ids):
 
 def check_put(entry):
     assert ROUTES.fullmatch(entry["path"]), entry
-    assert entry["query"] == "" and entry["scope"] == "cloudflare", entry
+    assert entry["query"] in ("", "validate_only=true"), entry
+    assert entry["scope"] == "cloudflare", entry
     assert entry["content_type"] == "application/json", entry
     PUT.validate(entry["request"])
 
