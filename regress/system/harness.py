@@ -122,9 +122,13 @@ class Clouds:
         return self.call("GET", "/journal?since=999999999999")["next"]
 
     def requests(self, since=0, method=None, path=""):
+        """The requests, of a method; those that ask whether a write would be
+        taken are not among the writes."""
         return [e for e in self.journal(since)
                 if "method" in e and path in e["path"]
-                and (method is None or e["method"] == method)]
+                and (method is None or (
+                    e["method"] == method
+                    and "validate_only" not in (e.get("query") or "")))]
 
     def writes(self, since=0):
         return [e for e in self.journal(since)

@@ -703,7 +703,9 @@ def test_stop_meanwhile(place, clouds):
     clouds.fault("hang", "validate_only|tokens/verify")
     daemon = place.daemon(clouds, "A")
     daemon.wait_state(1)
-    wait_until(lambda: clouds.requests(0, "PUT"), what="the validation")
+    wait_until(lambda: [e for e in clouds.requests()
+                        if e["query"] == "validate_only=true"],
+               what="the validation")
     before = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - before < 3
