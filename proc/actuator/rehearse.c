@@ -306,7 +306,7 @@ validate(struct check *check)
 
 /* A list has come: are our routes in it? */
 static void
-routes_judge(struct check *check)
+validated_judge(struct check *check)
 {
 	struct rehearsal *rehearsal = rehearsal_of(check);
 	struct picker picker;
@@ -353,7 +353,7 @@ listed(struct check *check, enum answer answer, const json_t *json,
 		last_begin(check);
 		json_decref(last.list);
 		last.list = json_deep_copy(json);
-		routes_judge(check);
+		validated_judge(check);
 		return;
 	}
 	if (answer == ANSWER_TOKEN && !rehearsal->asked_token) {
@@ -377,7 +377,7 @@ routes_get(struct check *check)
 {
 	if (last_is(check) && last.list != NULL) {
 		check->msg.http_status = 200;
-		routes_judge(check);
+		validated_judge(check);
 	} else
 		cloudflare_call(check, HTTP_GET, routes_url(check, ""), NULL,
 		    rehearsal_of(check)->act->conf.cloudflare_timeout);
