@@ -800,6 +800,13 @@ patch_again(void **state)
 		assert_string_equal(call[nth("patch", 2)].id,
 		    advert(PRIMARY)->request_id);
 	}
+	/* in each step */
+	begin("S", 100);
+	fault_status("patch", 0, 2, 503, RATE);
+	fault_status("patch", 1, 2, 503, RATE);
+	plan("+-f");
+	run();
+	expect_done(PLAN_DONE, 3, "");
 	/* not what is forbidden */
 	begin("", 100);
 	fault_status("patch", 0, 1, 400, FORBIDDEN);
@@ -875,6 +882,13 @@ put_again(void **state)
 	expect_trace("list put:100*2 list put:100*2 list put:100*2 list");
 	expect_done(PLAN_DONE, 2, "");
 	begin("P", 200);
+	fault_status("put", 0, 1, 503, "<html>");
+	fault("put", 0, 1, GONE);
+	plan("..p");
+	run();
+	expect_trace("list put:100*2 list put:100*2 list put:100*2 list");
+	expect_done(PLAN_DONE, 2, "");
+	begin("P", 200);
 	fault("put", 0, 1, GONE);
 	fault_status("put", 0, 1, 503, "<html>");
 	fault("put", 0, 1, GONE);
@@ -906,6 +920,33 @@ replaced_at_rest(void **state)
 		assert_int_equal(done(2)->status, PLAN_DONE);
 		assert_int_equal(run(), 0);
 	}
+	/* nor does one that waits for the account, nor is it woken twice */
+	for (i = 0; i < 2; i++) {
+		begin("", 200);
+		fault_status("put", 0, 1, 409, "{}")->retry_after = "5";
+		if (i == 1)
+			world.fault[0].trouble = DOWN;
+		plan("..p");
+		pass(1000);
+		assert_string_equal(trace, "list put:100*2");
+		plan_as(0, 2, "..p");
+		assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
+		run();
+		expect_trace("list put:100*2 list put:100*2 list");
+		assert_int_equal(done(2)->status, PLAN_DONE);
+		assert_true(call[2].when < call[1].when + 5000);
+	}
+	/* once it goes on, it goes on to the end */
+	begin("", 200);
+	fault_status("patch", 0, 1, 429, RATE)->retry_after = "5";
+	plan("+.p");
+	pass(5000 + 3 * LATENCY + 5);
+	assert_string_equal(trace, "get patch:P get patch:P");
+	plan_as(0, 2, "...");
+	run();
+	expect_trace("get patch:P get patch:P op get");
+	expect_done(PLAN_SUPERSEDED, 1, "");
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_UNKNOWN);
 	/* what is written is looked at */
 	begin("", 200);
 	fault_status("get", 1, 1, 503, RATE)->retry_after = "5";
