@@ -110,9 +110,11 @@ table_begin(struct table *table)
 	    table->call.backoff_max = 0;
 	table->tries = 0;
 	table->deadline = 0;
-	TAILQ_FOREACH_SAFE(job, &table->waiting, table_entry, next)
+	for (job = TAILQ_FIRST(&table->waiting); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, table_entry);
 		if (job->config == table->config)
 			table_take(table, job);
+	}
 	job = TAILQ_FIRST(&table->batch);
 	if (job == NULL) {
 		table_end(table);
@@ -180,7 +182,8 @@ table_listed(void *who, const struct answered *answered)
 
 	if (answered->answer == ANSWER_OK && table->config == config_current())
 		table->list = json_incref(answered->json);
-	TAILQ_FOREACH_SAFE(job, &table->batch, table_entry, next) {
+	for (job = TAILQ_FIRST(&table->batch); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, table_entry);
 		log_setcorr(job->plan.corr);
 		job_called(job, HALF_ROUTES, answered);
 		if (answered->answer == ANSWER_OK)
@@ -254,7 +257,8 @@ table_put_answered(void *who, const struct answered *answered)
 	if (answered->answer != ANSWER_OK && !lost &&
 	    table_again(table, answered))
 		return;
-	TAILQ_FOREACH_SAFE(job, &table->batch, table_entry, next) {
+	for (job = TAILQ_FIRST(&table->batch); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, table_entry);
 		if (job->in_put == 0)
 			continue;
 		log_setcorr(job->plan.corr);

@@ -301,8 +301,8 @@ call_afford(struct call *call)
 {
 	static const char *const text[] = {
 		[BUDGET_SPENT] = "600 calls in 300 s have been made",
-		[BUDGET_RESERVE] = "400 calls in 300 s have been made, and "
-				   "the rest is for writes",
+		[BUDGET_RESERVE] =
+		    "the rest of 600 calls in 300 s is for writes",
 		[BUDGET_LEFT] = "Cloudflare says that no calls are left",
 		[BUDGET_STOPPED] = "Cloudflare has answered HTTP 429",
 	};

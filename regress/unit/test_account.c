@@ -733,7 +733,7 @@ budget_of_calls(void **state)
 	assert_int_equal(run(), 0);
 	expect_trace("list");
 	assert_string_equal(done(2)->step, "cloudflare list");
-	assert_non_null(strstr(done(2)->error, "the rest is for writes"));
+	assert_non_null(strstr(done(2)->error, "is for writes"));
 	assert_non_null(strstr(done(2)->error, "acc is not called until 20"));
 	assert_int_equal(routes(2)->result, RESULT_FAILURE);
 	/* and for what is decided, with all that belongs to it */
