@@ -721,7 +721,8 @@ def test_unknown_pauses(place, clouds):
     clouds.settings(op_delay_ms=0, advert_lag_ms=0)
     daemon = place.daemon(
         clouds, "A", QUICK.replace("drain 0", "drain 2")
-        + "\nhealth unknown-after 0.3")
+        + "\nhealth unknown-after 0.3\nretries health 0"
+        + "\nretries bgp-check 0")
     settled(daemon, clouds, 1)
     set_verdicts(clouds, 2)
     wait_until(lambda: clouds.priority("mt-gcpd A primary") == 200,
