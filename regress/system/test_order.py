@@ -453,6 +453,81 @@ def test_again(place, clouds, name):
     assert len({e["query"] for e in patches}) == len(patches)
 
 
+def test_not_again(place, clouds):
+    """Where no repetition is configured, there is none within a plan."""
+    clouds.settings(op_delay_ms=0, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK + "\nretries bgp-update 0"
+                          "\nretries cloudflare 0")
+    for path, method in ((ROUTER, "PATCH"), (ROUTES, "PUT"), (ROUTES, "GET")):
+        settled(daemon, clouds, 2)
+        events = len(daemon.events())
+        scope = "cloudflare" if path == ROUTES else "compute"
+        clouds.fault("status", path, method=method, scope=scope, count=1,
+                     status=503)
+        set_verdicts(clouds, 1)
+        assert "HTTP 503" in failure(daemon, events)["error_message"]
+        daemon.wait_state(1, since=events)
+
+
+def breaker(daemon, what, since=0):
+    return daemon.wait_event(
+        lambda e: e["event_type"] == "circuit_breaker_event"
+        and e["operation"] == what, what=f"breaker {what}", since=since)
+
+
+# The half of a plan that fails and what is called there; the other half.
+HALVES = {
+    "gcp_local_advertisement": (
+        dict(path=ROUTER, method="PATCH", scope="compute"),
+        ("read router", "patch", "poll", "status")),
+    "cloudflare": (dict(path=ROUTES, method="PUT"), ("list", "put")),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_breaker(place, clouds, name):
+    """After so many failing plans nothing of that half is called for a while,
+    then once; and all is done when it is well again."""
+    fault, blocked = HALVES[name]
+    clouds.settings(op_delay_ms=0, advert_lag_ms=0)
+    daemon = place.daemon(clouds, "A", QUICK + "\nretries bgp-update 0"
+                          "\nretries cloudflare 0"
+                          "\nbreaker threshold 2 timeout 2")
+    settled(daemon, clouds, 2)
+    clouds.fault("status", status=503, **fault)
+    events, since = len(daemon.events()), clouds.next_seq()
+    set_verdicts(clouds, 1)
+    event = breaker(daemon, "opened", events)
+    assert event["details"]["service"] == name
+    assert event["details"]["failure_count"] == 2
+    assert len([e for e in clouds.writes(since)
+                if e["method"] == fault["method"]]) == 2
+    opened = clouds.next_seq()
+    breaker(daemon, "half_open", events)
+    names = [one for one, entry in kinds(clouds, opened)
+             if entry["t"] < event["timestamp"] + 1.9]
+    assert not set(names) & set(blocked), names
+    clouds.clear_faults()
+    breaker(daemon, "closed", events)
+    daemon.wait_state(1, since=events)
+    check_desired(clouds, 1)
+
+
+def test_no_breaker(place, clouds):
+    """That all was answered but is not as it should be opens none."""
+    clouds.settings(op_delay_ms=0, advert_lag_ms=1_000_000)
+    daemon = place.daemon(clouds, "A", QUICK
+                          + "\nbreaker threshold 2 timeout 2",
+                          match="nobody has this")
+    set_verdicts(clouds, 2)
+    wait_until(lambda: len(failures(daemon)) >= 4, what="no route matches")
+    set_verdicts(clouds, 3)
+    wait_until(lambda: len([e for e in failures(daemon)
+                            if "been told" in e["error_message"]]) >= 3,
+               what="not told")
+    assert not daemon.events("circuit_breaker_event")
+
+
 def test_read_right_before_write(place, clouds):
     """A range that appears after the prober has looked, but before the
     actuator does, stays; and between the reading and the writing of the
