@@ -209,6 +209,8 @@ check_done(const struct http_reply *reply, void *arg)
 
 	check->http = NULL;
 	check->msg.http_status = reply->answered ? (int32_t)reply->status : 0;
+	if (check->checkup->heard != NULL)
+		check->checkup->heard(check, reply);
 	check_answer(check, reply);
 }
 

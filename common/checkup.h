@@ -65,6 +65,8 @@ struct checkup {
 	uint64_t number;	       /* of the round */
 	void *more;		       /* the program's own; freed at the end */
 	void (*end)(struct checkup *); /* called before that; may be NULL */
+	/* Called with every reply, before what it was for; may be NULL. */
+	void (*heard)(const struct check *, const struct http_reply *);
 	uint32_t connect_timeout;
 	struct bucket *bucket; /* of requests to Compute; NULL: no limit */
 	struct event *timer;

@@ -346,6 +346,13 @@ account_waits(const struct job *job)
 	    (!job->put_made && (table->resting || table->call.resting)));
 }
 
+/* How an account has been called. */
+struct budget *
+account_budget(const char *account)
+{
+	return (&table_get(account)->budget);
+}
+
 /* The token of an account has come anew. */
 void
 account_new_token(const char *account)

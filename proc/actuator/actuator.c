@@ -30,6 +30,13 @@ static bool stopping;
 static char *ca; /* a bundle that is coming in */
 static size_t ca_len;
 
+/* The test that the parent has asked for last. */
+static struct {
+	bool waits;
+	uint32_t id;
+	struct msg_test msg;
+} test;
+
 /* The configuration that new plans begin with. */
 struct config *
 config_current(void)
@@ -230,6 +237,30 @@ conf_act(const struct imsg *imsg)
 	act->present = true;
 }
 
+/* Test what the parent has asked for last; a configuration that is coming
+ * comes first. */
+static void
+begin_test(void)
+{
+	if (!test.waits || coming != NULL)
+		return;
+	test.waits = false;
+	if (config_act(test.id) != NULL && !stopping)
+		rehearse(test.id, &test.msg);
+	else
+		child_send(IMSG_TEST_DONE, test.id, &test.msg,
+		    sizeof(test.msg));
+}
+
+static void
+take_test(const struct imsg *imsg)
+{
+	imsg_get_data(imsg, &test.msg, sizeof(test.msg));
+	test.id = imsg->hdr.id;
+	test.waits = true;
+	begin_test();
+}
+
 /* Nothing is under way any more: the new configuration is the one in use. */
 static void
 conf_use(void)
@@ -243,6 +274,7 @@ conf_use(void)
 	    http_now());
 	token_uri(running->token_uri);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
+	begin_test();
 }
 
 /* A configuration is whole.  What has begun with the one before ends first. */
@@ -289,19 +321,6 @@ take_permit(const struct imsg *imsg)
 
 	imsg_get_data(imsg, &permit, sizeof(permit));
 	plan_permit(imsg->hdr.id, &permit);
-}
-
-static void
-take_test(const struct imsg *imsg)
-{
-	struct msg_test test;
-	uint32_t id = imsg->hdr.id;
-
-	imsg_get_data(imsg, &test, sizeof(test));
-	if (config_act(id) != NULL && !stopping && coming == NULL)
-		rehearse(id, &test);
-	else
-		child_send(IMSG_TEST_DONE, id, &test, sizeof(test));
 }
 
 static void

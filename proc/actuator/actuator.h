@@ -236,6 +236,7 @@ void router_effect(struct job *, const enum advert advert[PREFIXES]);
 void account_enter(struct job *);
 void account_leave(struct job *);
 bool account_waits(const struct job *);
+struct budget *account_budget(const char *account);
 void account_new_token(const char *account);
 void account_forget_lists(void);
 

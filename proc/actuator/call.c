@@ -15,8 +15,9 @@
 /*
  * One call: with a token, repeated once with a new one after a 401, within the
  * account's budget and, if it writes, only if it may.  Every PATCH and PUT of
- * this program goes through may_write().  A read that fails for a reason that
- * passes is repeated; what becomes of a write that fails is up to who made it.
+ * this program goes through may_write(), but for those that store nothing (see
+ * rehearse.c).  A read that fails for a reason that passes is repeated; what
+ * becomes of a write that fails is up to who made it.
  */
 
 #define TOKEN_WAIT 2000 /* milliseconds that a new Cloudflare token may take */

@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "actuator.h"
+#include "backoff.h"
+#include "budget.h"
 #include "checkup.h"
 #include "child.h"
 #include "log.h"
@@ -89,6 +91,30 @@ routes_url(const struct check *check, const char *query)
 	    query));
 }
 
+/* May the account be called for no more than a look?  What is left for writes
+ * is not for us. */
+static bool
+may_look(struct check *check)
+{
+	struct rehearsal *rehearsal = rehearsal_of(check);
+	struct budget *budget = account_budget(rehearsal->account->id);
+	char why[REASON_LEN];
+	int64_t until;
+
+	if (budget_ask(budget, http_now(), true, &until) == BUDGET_MAY) {
+		budget_spend(budget, http_now());
+		return (true);
+	}
+	snprintf(why, sizeof(why),
+	    "the account is called for nothing but writes for %lld s: it has "
+	    "been called too often",
+	    (long long)(until - http_now() + 999) / 1000);
+	check_end(check, RESULT_SKIPPED, "%s", why);
+	if (check == rehearsal->routes)
+		check_end(rehearsal->validate, RESULT_SKIPPED, "%s", why);
+	return (false);
+}
+
 /* A call to Cloudflare, if there is a token for it. */
 static void
 cloudflare_call(struct check *check, enum http_method method, char *url,
@@ -96,14 +122,26 @@ cloudflare_call(struct check *check, enum http_method method, char *url,
 {
 	const char *token = rehearsal_of(check)->account->token;
 
-	if (token != NULL) {
+	if (token != NULL && may_look(check)) {
 		check_call(check, method, url, body, token, timeout);
 		return;
 	}
 	free(url);
 	free(body);
-	check->answered(check, ANSWER_PERMANENT, NULL,
-	    "there is no Cloudflare token");
+	if (token == NULL)
+		check->answered(check, ANSWER_PERMANENT, NULL,
+		    "there is no Cloudflare token");
+}
+
+/* Every answer of an account counts for all who call it. */
+static void
+cloudflare_heard(const struct check *check, const struct http_reply *reply)
+{
+	if (check->msg.api == API_CLOUDFLARE && reply->answered)
+		budget_answer(account_budget(rehearsal_of(check)->account->id),
+		    http_now(), reply->status,
+		    retry_after(reply->retry_after, time(NULL)),
+		    reply->ratelimit);
 }
 
 /* Days of the Gregorian calendar since the epoch. */
@@ -306,7 +344,7 @@ validate(struct check *check)
 
 /* A list has come: are our routes in it? */
 static void
-validated_judge(struct check *check)
+routes_found(struct check *check)
 {
 	struct rehearsal *rehearsal = rehearsal_of(check);
 	struct picker picker;
@@ -353,7 +391,7 @@ listed(struct check *check, enum answer answer, const json_t *json,
 		last_begin(check);
 		json_decref(last.list);
 		last.list = json_deep_copy(json);
-		validated_judge(check);
+		routes_found(check);
 		return;
 	}
 	if (answer == ANSWER_TOKEN && !rehearsal->asked_token) {
@@ -373,11 +411,11 @@ listed(struct check *check, enum answer answer, const json_t *json,
 }
 
 static void
-routes_get(struct check *check)
+routes_ask(struct check *check)
 {
 	if (last_is(check) && last.list != NULL) {
 		check->msg.http_status = 200;
-		validated_judge(check);
+		routes_found(check);
 	} else
 		cloudflare_call(check, HTTP_GET, routes_url(check, ""), NULL,
 		    rehearsal_of(check)->act->conf.cloudflare_timeout);
@@ -394,7 +432,7 @@ rehearse_new_token(const char *account)
 		    strcmp(rehearsal->account->id, account) != 0)
 			continue;
 		rehearsal->waiting = false;
-		routes_get(rehearsal->routes);
+		routes_ask(rehearsal->routes);
 	}
 }
 
@@ -466,6 +504,8 @@ rehearse(uint32_t failover, const struct msg_test *msg)
 	checkup->connect_timeout = conf->connect_timeout;
 	checkup->more = rehearsal;
 	checkup->end = rehearsal_end;
+	checkup->heard = cloudflare_heard;
+	checkup->bucket = config_bucket();
 
 	checkup_token(checkup, ROLE_ACTUATOR);
 	rehearse_router(checkup, conf);
@@ -476,5 +516,5 @@ rehearse(uint32_t failover, const struct msg_test *msg)
 	rehearsal->validate = checkup_add(checkup, API_CLOUDFLARE,
 	    "validate_routes", validated, "%s", rehearsal->account->id);
 	verify(rehearsal->verify);
-	routes_get(rehearsal->routes);
+	routes_ask(rehearsal->routes);
 }

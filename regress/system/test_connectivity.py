@@ -490,7 +490,7 @@ def test_dns_dead(trial, clouds, mode):
     assert done.said("ok") == []
     assert done.said("skipped") == [VERIFY]
     assert len(done.lines) == len(TESTS)
-    assert all("no address for" in one.text for one in done.lines)
+    assert all("no address" in one.text for one in done.lines)
     assert done.requests == []
 
 
@@ -709,3 +709,22 @@ def test_stop_meanwhile(place, clouds):
     before = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - before < 3
+
+
+def test_budget(place, clouds):
+    """Cloudflare's refusals count for the tests as well: an account that has
+    answered 429 is left alone."""
+    clouds.fault("status", "/tokens/verify", status=429,
+                 headers={"Retry-After": "100"}, count=1)
+    clouds.fault("delay", "/magic/routes$", delay_ms=500, count=1)
+    daemon = place.daemon(clouds, "A")
+    wait_until(lambda: len(daemon.events("connectivity_test")) == len(TESTS),
+               what="tests at start-up")
+    skipped = [e for e in daemon.events("connectivity_test")
+               if e["result"] == "skipped"]
+    assert [e["operation"] for e in skipped] \
+        == ["verify_token", "validate_routes"]
+    assert "called too often" in skipped[1]["details"]["why"]
+    assert skipped[1]["error_message"] is None
+    assert [e for e in clouds.requests(path="/client/")
+            if e["method"] != "GET"] == []
