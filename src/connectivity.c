@@ -161,8 +161,9 @@ make_plain(char *text)
 
 	for (; *text != '\0'; text++) {
 		c = (unsigned char)*text;
-		if (c < ' ' || c == 0x7f ||
-		    (before == 0xc2 && c >= 0x80 && c < 0xa0))
+		if (before == 0xc2 && c >= 0x80 && c < 0xa0)
+			text[-1] = *text = '?';
+		else if (c < ' ' || c == 0x7f)
 			*text = '?';
 		before = c;
 	}

@@ -6,6 +6,10 @@
 import collections
 import copy
 import json
+import os
+import pathlib
+import re
+import signal
 import subprocess
 import time
 
@@ -43,6 +47,17 @@ TESTS = [
 
 Line = collections.namedtuple(
     "Line", "word failover process operation subject text")
+
+
+def prepare(place, clouds, name):
+    """A configuration for -t in a directory of its own."""
+    directory = place.path / name
+    directory.mkdir()
+    (directory / "empty").mkdir(mode=0o755)
+    conf = directory / "mt-gcpd.conf"
+    conf.write_text(configuration(clouds, "A", directory))
+    conf.chmod(0o600)
+    return conf
 
 
 class Trial:
@@ -601,12 +616,7 @@ def test_claimed_twice(trial, clouds):
 
 def test_standard_output(place, clouds):
     """Lines that cannot be written are no success."""
-    directory = place.path / "full"
-    directory.mkdir()
-    (directory / "empty").mkdir(mode=0o755)
-    conf = directory / "mt-gcpd.conf"
-    conf.write_text(configuration(clouds, "A", directory))
-    conf.chmod(0o600)
+    conf = prepare(place, clouds, "full")
     with open("/dev/full", "w") as full:
         done = subprocess.run([BUILD / "mt-gcpd", "-t", "-f", str(conf)],
                               stdout=full, stderr=subprocess.PIPE, text=True,
@@ -728,3 +738,96 @@ def test_budget(place, clouds):
     assert skipped[1]["error_message"] is None
     assert [e for e in clouds.requests(path="/client/")
             if e["method"] != "GET"] == []
+
+
+def reload(daemon, text=None):
+    count = len(daemon.events("daemon_lifecycle"))
+    if text is not None:
+        daemon.conf.write_text(text)
+    daemon.process.send_signal(signal.SIGHUP)
+    return wait_until(lambda: [
+        e for e in daemon.events("daemon_lifecycle")[count:]
+        if e["operation"] == "reload"], what="reload")[0]
+
+
+def test_reload(place, clouds):
+    """What another configuration names is tested as well."""
+    daemon = place.daemon(clouds, "A")
+    daemon.wait_state(1)
+    wait_until(lambda: len(daemon.events("connectivity_test")) == len(TESTS),
+               what="tests at start-up")
+    text = daemon.conf.read_text().replace('router "router-b"',
+                                           'router "router-z"')
+    assert reload(daemon, text)["result"] == "success"
+    wait_until(lambda: len(daemon.events("connectivity_test"))
+               == 2 * len(TESTS), what="tests after the reload")
+    failed = [(e["operation"], e["details"]["target"])
+              for e in daemon.events("connectivity_test")
+              if e["result"] == "failure"]
+    assert failed == [("get_router", f"{REGION_B}/router-z"),
+                      ("get_router_status", f"{REGION_B}/router-z")]
+
+
+def test_reload_meanwhile(place, clouds):
+    """A reload does not wait for tests; those of before are forgotten."""
+    clouds.fault("hang", "validate_only|tokens/verify|regions/region-.\\?")
+    daemon = place.daemon(clouds, "A")
+    daemon.wait_state(1)
+    before = time.monotonic()
+    assert reload(daemon)["result"] == "success"
+    assert time.monotonic() - before < 3
+    clouds.clear_faults()
+    assert reload(daemon)["result"] == "success"
+    wait_until(lambda: len(daemon.events("connectivity_test"))
+               == len(TESTS), what="tests after the reload")
+    assert {e["result"] for e in daemon.events("connectivity_test")} \
+        == {"success"}
+    daemon.wait_cycles(2)
+    assert len(daemon.events("connectivity_test")) == len(TESTS)
+
+
+def test_confined(place, clouds):
+    """The processes of -t are those of a daemon, confined as they are
+    there."""
+    clouds.fault("hang", "/projects/")
+    conf = prepare(place, clouds, "confined")
+    process = subprocess.Popen([BUILD / "mt-gcpd", "-t", "-f", str(conf)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: [e for e in clouds.requests()
+                            if e["op"] == "projects.get"], what="a test")
+        path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = path.read_text().split()
+        assert len(children) == 4
+        for pid in children + [process.pid]:
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
+            assert re.search(r"^Seccomp:\s+2$", status, re.M)
+            assert re.search(r"^CapEff:\s+0+$", status, re.M)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 1 and b"not all has been tested" in err
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_child_lost(place, clouds):
+    """A process that dies meanwhile ends -t, with an error."""
+    clouds.fault("hang", "/projects/")
+    conf = prepare(place, clouds, "lost")
+    process = subprocess.Popen([BUILD / "mt-gcpd", "-t", "-f", str(conf)],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: [e for e in clouds.requests()
+                            if e["op"] == "projects.get"], what="a test")
+        path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        os.kill(int(path.read_text().split()[-1]), signal.SIGKILL)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 1 and b"killed by signal 9" in err
+        assert out == b""
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

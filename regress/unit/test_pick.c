@@ -477,6 +477,116 @@ last_look_at_many(void **state)
 	assert_true(of_many(owner, "{\"routes\":[" PRIO(100, "x") "]}"));
 }
 
+/* An update that changes nothing has the routes as they are, with what can be
+ * written of them. */
+static void
+unchanged(void **state)
+{
+	const struct picker picker = { .match = "edge local", .expect = -1 };
+	json_t *answer = sample("scope-and-weight");
+	json_t *ours, *body, *value;
+	char why[256];
+
+	(void)state;
+	assert_int_equal(pick_routes(answer, &picker, &ours, why, sizeof(why)),
+	    0);
+	body = pick_unchanged(ours, 0);
+	value = text("{\"routes\":["
+		     "{\"id\":\"000000000000000000000000000000a1\","
+		     "\"prefix\":\"203.0.113.0/24\","
+		     "\"nexthop\":\"10.213.0.9\",\"priority\":100,"
+		     "\"description\":\"edge local site A\",\"weight\":64,"
+		     "\"scope\":{\"colo_regions\":[\"ENAM\",\"WNAM\"],"
+		     "\"colo_names\":[]}},"
+		     "{\"id\":\"000000000000000000000000000000a2\","
+		     "\"prefix\":\"203.0.113.0/24\","
+		     "\"nexthop\":\"10.213.0.11\",\"priority\":100,"
+		     "\"description\":\"edge local site A\",\"weight\":128,"
+		     "\"scope\":{\"colo_names\":[\"iad02\",\"den01\"]}}]}");
+	assert_true(json_equal(body, value));
+	assert_true(pick_only_unchanged(body, answer, &picker));
+	json_decref(body);
+	json_decref(value);
+	body = pick_unchanged(ours, 1);
+	assert_int_equal(json_array_size(json_object_get(body, "routes")), 1);
+	assert_true(pick_only_unchanged(body, answer, &picker));
+	json_decref(body);
+	body = pick_unchanged(ours, 2);
+	assert_false(pick_only_unchanged(body, answer, &picker));
+	json_decref(body);
+	json_decref(ours);
+	json_decref(answer);
+}
+
+static bool
+is_let(const char *body, const char *routes, const struct picker *picker)
+{
+	json_t *json = text(body);
+	json_t *answer = list(routes);
+	bool result = pick_only_unchanged(json, answer, picker);
+
+	json_decref(json);
+	json_decref(answer);
+	return (result);
+}
+
+/* The last look before an update that is to be validated only lets nothing
+ * through that would change something, or is not ours. */
+static void
+last_look_at_unchanged(void **state)
+{
+	const char *others[] = { "theirs" };
+	const struct picker picker = { .match = "x",
+		.others = others,
+		.nothers = 1,
+		.expect = -1 };
+#define X    ROUTE("a", "\"x\"")
+#define BODY "{\"routes\":[" X "]}"
+	json_t *routes, *body, *answer;
+	int i;
+
+	(void)state;
+	assert_true(is_let(BODY, "[" X "]", &picker));
+	/* another priority, and others' members */
+	assert_false(is_let("{\"routes\":[{\"id\":\"a\","
+			    "\"prefix\":\"203.0.113.0/24\","
+			    "\"nexthop\":\"10.0.0.1\",\"priority\":101,"
+			    "\"description\":\"x\"}]}",
+	    "[" X "]", &picker));
+	assert_false(is_let("{\"routes\":[{\"id\":\"a\","
+			    "\"prefix\":\"203.0.113.0/24\","
+			    "\"nexthop\":\"10.0.0.1\",\"priority\":100}]}",
+	    "[" X "]", &picker));
+	assert_false(is_let("{\"routes\":[{\"id\":\"a\","
+			    "\"prefix\":\"203.0.113.0/24\",\"weight\":1,"
+			    "\"nexthop\":\"10.0.0.1\",\"priority\":100,"
+			    "\"description\":\"x\"}]}",
+	    "[" X "]", &picker));
+	/* not in the list, not ours, not ours alone */
+	assert_false(is_let(BODY, "[" ROUTE("b", "\"x\"") "]", &picker));
+	assert_false(is_let("{\"routes\":[" X "," ROUTE("b", "\"y\"") "]}",
+	    "[" X "," ROUTE("b", "\"y\"") "]", &picker));
+	assert_false(is_let("{\"routes\":[" ROUTE("a", "\"y\"") "]}", "[" X "]",
+	    &picker));
+	assert_false(
+	    is_let(BODY, "[" X "," ROUTE("b", "\"x theirs\"") "]", &picker));
+	/* of another shape */
+	assert_false(is_let("{}", "[" X "]", &picker));
+	assert_false(is_let("{\"routes\":[]}", "[" X "]", &picker));
+	assert_false(is_let("{\"routes\":[{}]}", "[" X "]", &picker));
+	assert_false(
+	    is_let("{\"routes\":[" X "],\"more\":1}", "[" X "]", &picker));
+	assert_false(is_let(BODY, "[]", &picker));
+	routes = json_array();
+	for (i = 0; i <= BULK_MAX; i++)
+		json_array_append_new(routes, text(X));
+	body = json_pack("{s:o}", "routes", routes);
+	answer = list("[" X "]");
+	assert_false(pick_only_unchanged(body, answer, &picker));
+	json_decref(body);
+	json_decref(answer);
+}
+
 int
 main(void)
 {
@@ -492,6 +602,8 @@ main(void)
 		cmocka_unit_test(unharmed_routes),
 		cmocka_unit_test(last_look),
 		cmocka_unit_test(last_look_at_many),
+		cmocka_unit_test(unchanged),
+		cmocka_unit_test(last_look_at_unchanged),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
