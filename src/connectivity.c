@@ -319,26 +319,34 @@ connectivity_event(evutil_socket_t fd __unused, short what __unused,
 		connectivity_after(NOT_QUIET);
 }
 
-/* Take what the prober or the actuator has tested. */
-void
-connectivity_message(enum role role, const struct imsg *imsg)
+/* Is that of the tests that are under way?  If not, it is of others that are
+ * over. */
+static bool
+is_awaited(enum role role, uint32_t failover, uint64_t number)
 {
-	struct msg_tested tested;
-	struct msg_test test;
+	return (tests.fc != NULL && failover == tests.fc->index &&
+	    number == tests.number && tests.awaited[role]);
+}
+
+static void
+take_result(enum role role, const struct imsg *imsg)
+{
+	struct msg_tested msg;
+
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (is_awaited(role, imsg->hdr.id, msg.test))
+		connectivity_result(role, &msg);
+}
+
+static void
+take_end(enum role role, const struct imsg *imsg)
+{
+	struct msg_test msg;
 	size_t i;
 
-	if (imsg->hdr.type == IMSG_TESTED) {
-		imsg_get_data(imsg, &tested, sizeof(tested));
-		test.test = tested.test;
-	} else
-		imsg_get_data(imsg, &test, sizeof(test));
-	if (tests.fc == NULL || imsg->hdr.id != tests.fc->index ||
-	    test.test != tests.number || !tests.awaited[role])
-		return; /* of a round that is over */
-	if (imsg->hdr.type == IMSG_TESTED) {
-		connectivity_result(role, &tested);
+	imsg_get_data(imsg, &msg, sizeof(msg));
+	if (!is_awaited(role, imsg->hdr.id, msg.test))
 		return;
-	}
 	tests.awaited[role] = false;
 	if (tests.results[role] == 0)
 		connectivity_silent(role, "it has tested nothing");
@@ -346,4 +354,14 @@ connectivity_message(enum role role, const struct imsg *imsg)
 		if (tests.awaited[testers[i]])
 			return;
 	connectivity_done();
+}
+
+/* Take what the prober or the actuator has tested. */
+void
+connectivity_message(enum role role, const struct imsg *imsg)
+{
+	if (imsg->hdr.type == IMSG_TESTED)
+		take_result(role, imsg);
+	else
+		take_end(role, imsg);
 }
