@@ -14,7 +14,6 @@ from checks import check_desired
 from harness import PROJECT
 
 QUICK = """interval 0.1
-backoff initial 0.02 max 0.1
 handover no
 drain 0
 timeout api 1
@@ -311,7 +310,6 @@ def test_one_group_short(place, clouds):
 
 
 SLOWLY = """interval 2
-backoff initial 0.02 max 0.1
 handover no
 drain 0
 timeout health 2"""
