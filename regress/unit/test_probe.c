@@ -33,10 +33,11 @@ static time_t fake_time(time_t *);
 #undef arc4random_uniform
 #undef time
 
-#define BUDGET	10000
-#define LATENCY 10	/* milliseconds, of every call */
-#define WALL	1000000 /* seconds: the time of day at the start */
-#define NEVER	-1
+#define BUDGET	   10000
+#define LATENCY	   10	   /* milliseconds, of every call */
+#define WALL	   1000000 /* seconds: the time of day at the start */
+#define TOKEN_TIME 5	   /* milliseconds */
+#define NEVER	   -1
 
 /* Time, timers and chance. */
 
@@ -380,7 +381,7 @@ token_came(evutil_socket_t fd, short what, void *arg)
 void
 token_when_ready(void (*cb)(void *), void *arg)
 {
-	struct timeval tv = { 0, 5000 };
+	struct timeval tv = { 0, TOKEN_TIME * 1000 };
 
 	waiter = cb;
 	waiter_arg = arg;
@@ -769,21 +770,32 @@ no_token(void **state)
 	    "getRouterStatus: no access token: there is none");
 }
 
-/* A token that comes does not disturb those that wait to be repeated. */
+/* A token that comes is for those that wait for it, not for those that wait to
+ * be repeated. */
 static void
 token_meanwhile(void **state)
 {
+	struct rule *r;
 	int64_t at[64];
 
 	(void)state;
+	r = rule("/routers/ra?", 1, 503);
+	r->retry_after = "2";
 	rule("/routers/rb?", 1, 503);
 	begin(PARTS_ALL);
-	while (called("/getHealth", NULL) == 0)
+	while (now - begun < LATENCY + 50 && called("/getHealth", NULL) < 4)
 		run_one();
 	token = NULL;
+	while (now - begun < LATENCY + 100)
+		run_one();
+	assert_int_equal(called("/routers/rb?", NULL), 1);
+	token = "first";
 	run();
-	assert_int_equal(called("/routers/rb?", at), 1);
-	assert_true(told.done.failed_parts & PART_BGP);
+	assert_int_equal(called("/routers/rb?", at), 2);
+	assert_int_equal(at[1], LATENCY + 100 + TOKEN_TIME);
+	assert_int_equal(called("/routers/ra?", at), 2);
+	assert_int_equal(at[1], LATENCY + 2000);
+	assert_int_equal(told.done.failed, 0);
 }
 
 /* The server says when; in seconds or as a date. */
@@ -938,6 +950,7 @@ parts(void **state)
 		assert_int_equal(told.done.failed, 0);
 		assert_int_equal(told.done.failed_parts, 0);
 		assert_int_equal(told.done.calls, ncalls);
+		assert_true(now - begun <= (wanted != 0 ? 2 * LATENCY : 0));
 		assert_int_equal(called("/routers/", NULL),
 		    wanted & PART_BGP ? 4 : 0);
 		for (side = LOCAL; side < SIDES; side++) {
