@@ -362,8 +362,6 @@ brake_step(struct machine *machine, const struct policy *policy,
 {
 	uint32_t old = 0;
 
-	if (policy->brake == 0)
-		machine_ack(machine);
 	if (policy->brake == 0 || !decision->changed ||
 	    decision->old == STATE_NONE || orders->passive || orders->hold ||
 	    orders->force != STATE_NONE)
@@ -531,6 +529,8 @@ machine_step(struct machine *machine, const struct policy *policy,
 	decision->read = state_read(policy, decision->local, decision->remote,
 	    decision->remote_bgp);
 
+	if (policy->brake == 0)
+		machine_ack(machine);
 	candidate_step(machine, decision->read);
 	return_step(machine, decision->read, now);
 	transition_step(machine, policy, now, decision);
