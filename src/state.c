@@ -402,6 +402,13 @@ transition_step(struct machine *machine, const struct policy *policy,
 	decision->current = machine->current;
 }
 
+/* In passive mode all is planned and shown, for nothing is written anyway. */
+static bool
+is_held(const struct orders *orders)
+{
+	return (orders->hold && !orders->passive);
+}
+
 /*
  * State 2 takes the primary prefix away from this side, so it is acted on once
  * the remote side announces it, or after waiting for long enough in vain.  To
@@ -420,7 +427,8 @@ takeover_step(struct machine *machine, const struct policy *policy,
 	if (sample->remote_announces[PRIMARY] == V_YES)
 		machine->taken_over = true;
 	if (!machine->taken_over && !machine->stuck && left <= 0 &&
-	    decision->read == 2 && !orders->hold && orders->force == STATE_NONE)
+	    decision->read == 2 && !is_held(orders) &&
+	    orders->force == STATE_NONE)
 		machine->stuck = decision->handover_stuck = true;
 	decision->wait_takeover = !machine->taken_over && !machine->stuck;
 	if (decision->wait_takeover)
@@ -555,6 +563,6 @@ decision_order(const struct policy *policy, const struct orders *orders,
 						  decision->current;
 	decision->may_act = decision->overridden ||
 	    (decision->read != STATE_NONE && decision->current != STATE_NONE &&
-		!orders->hold);
+		!is_held(orders));
 	decision->actions = policy->table[decision->acting];
 }
