@@ -133,6 +133,24 @@ breaker_names(void **state)
 	assert_string_equal(breaker_state_name(BREAKER_HALF_OPEN), "half_open");
 }
 
+/* A trial that fails opens it, whatever threshold a reload has brought. */
+static void
+breaker_reload(void **state)
+{
+	struct breaker_policy policy = { 2, 15 * SECOND, 300 * SECOND };
+	struct breaker breaker = { 0 };
+
+	(void)state;
+	assert_false(breaker_result(&breaker, &policy, false, 0));
+	policy.threshold = 3;
+	assert_false(breaker_result(&breaker, &policy, false, 0));
+	assert_true(breaker_result(&breaker, &policy, false, 0));
+	policy.threshold = 100;
+	assert_true(breaker_allows(&breaker, 15 * SECOND));
+	assert_true(breaker_result(&breaker, &policy, false, 15 * SECOND));
+	assert_false(breaker_allows(&breaker, 44 * SECOND));
+}
+
 /* Any number of failures may be counted, and is told. */
 static void
 breaker_saturates(void **state)
@@ -324,6 +342,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(breakers),
 		cmocka_unit_test(breaker_names),
+		cmocka_unit_test(breaker_reload),
 		cmocka_unit_test(breaker_saturates),
 		cmocka_unit_test(random_breakers),
 		cmocka_unit_test(drifts),
