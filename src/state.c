@@ -435,22 +435,22 @@ takeover_step(struct machine *machine, const struct policy *policy,
 		decision->takeover_left = left > 0 ? left : 0;
 }
 
-/* Does this step's transition begin to withdraw the secondary prefix? */
+/* Does this step's transition decide to withdraw the secondary prefix? */
 static bool
-begins_withdrawal(const struct policy *policy, const struct decision *decision)
+decides_withdrawal(const struct policy *policy, const struct decision *decision)
 {
 	return (decision->changed &&
 	    policy->table[decision->current].prefix[SECONDARY] ==
-		ADVERT_WITHDRAW &&
-	    policy->table[decision->old].prefix[SECONDARY] != ADVERT_WITHDRAW);
+		ADVERT_WITHDRAW);
 }
 
 /*
  * The secondary prefix is withdrawn only after the remote side has been seen
  * announcing it without interruption; not to see it is an interruption.  The
- * time counts from the decision to withdraw: a remote side that recovers
+ * time counts from the last decision to withdraw: a remote side that recovers
  * before it has withdrawn anything has announced the prefix all along, and yet
- * needs the time to steer the traffic back to itself.  It is kept without
+ * needs the time to steer the traffic back to itself.  So it does if an earlier
+ * state has asked for the withdrawal already, in vain.  It is kept without
  * hand-over rules too: they may come with a reload.
  */
 static void
@@ -460,7 +460,7 @@ secondary_step(struct machine *machine, const struct policy *policy,
 	bool announced = sample->remote_announces[SECONDARY] == V_YES;
 	int64_t left;
 
-	if (begins_withdrawal(policy, decision))
+	if (decides_withdrawal(policy, decision))
 		machine->secondary_running = false;
 	if (announced && !machine->secondary_running)
 		machine->secondary_since = now;

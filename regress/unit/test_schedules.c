@@ -423,7 +423,7 @@ keep_of(int step)
 		if (now - past.past[step].at >= policy->handover)
 			return (false);
 		if (withdraws(past.past[step].current) &&
-		    !withdraws(current_before(step)))
+		    past.past[step].current != current_before(step))
 			return (true); /* that decision starts the time anew */
 	}
 	return (true);

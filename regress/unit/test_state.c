@@ -985,7 +985,9 @@ secondary(void **state)
 		/* From the decision to withdraw, not from before it. */
 		{ 60, "0:0?+ 30:2?+ 89:0?+ 90:0?+", "kkk." },
 		{ 60, "0:1?+ 60:3?+ 70:3?+ 80:1?+ 139:1?+ 140:1?+", "k..kk." },
-		{ 60, "0:1?+ 60:2?+", "k." },
+		/* From each such decision, if the last came to nothing. */
+		{ 60, "0:4?+ 60:4?+ 61:1?+ 120:1?+ 121:1?+", "k.kk." },
+		{ 60, "0:1?+ 60:2?+ 119:2?+ 120:2?+", "kkk." },
 		/* Not the other prefix. */
 		{ 60, "0:1+- 60:1+- 900:1+-", "kkk" },
 		/* Anew after a restart. */
