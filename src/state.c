@@ -411,9 +411,11 @@ is_held(const struct orders *orders)
 
 /*
  * State 2 takes the primary prefix away from this side, so it is acted on once
- * the remote side announces it, or after waiting for long enough in vain.  To
- * act in vain takes evidence that it is still the right state: a side that has
- * recovered meanwhile, and only waits to return, keeps its prefix.
+ * the remote side announces it, or after waiting for long enough in vain.  Both
+ * take evidence that it is still the right state: a side that has recovered
+ * meanwhile, and only waits to return, keeps its prefix.  A remote side that is
+ * seen to announce it no longer has taken it back for that, or has lost it: then
+ * nothing more is handed over to it, such as by a step that failed until now.
  */
 static void
 takeover_step(struct machine *machine, const struct policy *policy,
@@ -424,7 +426,10 @@ takeover_step(struct machine *machine, const struct policy *policy,
 
 	if (policy->handover < 0 || machine->current != 2)
 		return;
-	if (sample->remote_announces[PRIMARY] == V_YES)
+	if (sample->remote_announces[PRIMARY] == V_NO)
+		machine->taken_over = false;
+	else if (sample->remote_announces[PRIMARY] == V_YES &&
+	    decision->read == 2)
 		machine->taken_over = true;
 	if (!machine->taken_over && !machine->stuck && left <= 0 &&
 	    decision->read == 2 && !is_held(orders) &&

@@ -90,7 +90,7 @@ struct machine {
 	bool one_running;
 	int64_t fast_since;
 	bool fast_running;
-	bool taken_over;	 /* hand-over (a): remote announced primary */
+	bool taken_over;	 /* hand-over (a): remote announces primary */
 	bool stuck;		 /* hand-over (a): gave up waiting */
 	int64_t secondary_since; /* hand-over (b): remote announces it */
 	bool secondary_running;

@@ -103,7 +103,8 @@ cycle(const char *word)
 	for (i = PRIMARY; i <= SECONDARY; i++)
 		sample->remote_announces[i] = strchr(word, "ps"[i]) != NULL ?
 		    V_YES :
-		    V_NO;
+		    strchr(word, '?') != NULL ? V_UNKNOWN :
+						V_NO;
 	operator_orders(&failover);
 	machine_step(&failover.machine, &conf.policy, &failover.orders, sample,
 	    now, &failover.decision);
@@ -121,8 +122,8 @@ argument(const char *word, int *n)
 
 /*
  * A schedule is made of words.  "10:2ps": a cycle at second 10 that reads state
- * 2, while the remote side announces our primary and secondary prefix.  "@20":
- * it is second 20.  "hold", "hold30", "force3", "force3/30", "release", "ack":
+ * 2, while the remote side announces our primary and secondary prefix (a ?:
+ * what is not said is unknown).  "@20": it is second 20.  "hold", "hold30", "force3", "force3/30", "release", "ack":
  * an order, for so many seconds; "passive" and "active": the configuration;
  * "set30": the wall clock is set to 30 seconds later; "!": a restart.
  */
@@ -359,12 +360,12 @@ handovers(void **state)
 		    "10:2 force3 80:2 release 90:2 100:2",
 		    "2wk 2>3 2>3 2wk 2sk 2k" },
 		{ "seen to be taken over under force", 1,
-		    "10:2 force3 20:2p release 30:2", "2wk 2>3 2>3 2k 2k" },
+		    "10:2 force3 20:2p release 30:2?", "2wk 2>3 2>3 2k 2k" },
 		{ "a hold is no vain wait", 1,
 		    "10:2 hold 70:2 80:2 release 90:2 100:2",
 		    "2wk 2-wk 2-wk 2-wk 2wk 2sk 2k" },
 		{ "taken over under a hold", 1,
-		    "10:2 hold 20:2p 70:2 release 90:2",
+		    "10:2 hold 20:2p 70:2? release 90:2?",
 		    "2wk 2-wk 2-k 2-k 2k 2k" },
 		{ "in vain before the hold", 1, "10:2 70:2 hold 80:2 release",
 		    "2wk 2sk 2-sk 2-k 2k" },

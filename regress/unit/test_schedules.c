@@ -377,10 +377,14 @@ brake_of(int64_t now)
 	return (true);
 }
 
-/* Is state 2 still waiting for the remote side after that step? */
+/*
+ * Is state 2 still waiting for the remote side after that step?  What counts is
+ * what was seen of it last, and before that, that this side was sick then.
+ */
 static bool
 wait_of(int step, bool *stuck)
 {
+	bool taken = false;
 	int64_t entered;
 	int i;
 
@@ -392,15 +396,19 @@ wait_of(int step, bool *stuck)
 			break;
 	entered = current_before(i) == 2 ? past.since : past.past[i].at;
 	for (; i <= step; i++) {
+		if (past.past[i].announces[PRIMARY] == V_NO)
+			taken = false;
+		if (past.past[i].read != 2)
+			continue;
 		if (past.past[i].announces[PRIMARY] == V_YES)
-			return (false);
-		if (past.past[i].read == 2 && past.past[i].free &&
+			taken = true;
+		if (!taken && past.past[i].free &&
 		    past.past[i].at - entered >= policy->handover) {
 			*stuck = i == step;
 			return (false);
 		}
 	}
-	return (true);
+	return (!taken);
 }
 
 static bool

@@ -928,39 +928,69 @@ takeover(void **state)
 {
 	static const struct gates gates[] = {
 		/* Until it announces our primary prefix. */
-		{ 60, "0:1- 10:2- 20:2? 30:2+ 40:2- 500:2-", ".ww..." },
-		{ 60, "10:2+ 20:2- 100:2-", "..." },
+		{ 60, "0:1- 10:2- 20:2? 30:2+ 40:2? 500:2?", ".ww..." },
+		{ 60, "10:2+ 20:2? 100:2?", "..." },
 		{ 60, "0:1+ 10:2- 20:2-", ".ww" },
 		/* Or in vain, which is said once. */
 		{ 60, "10:2- 69:2- 70:2- 80:2- 900:2-", "wws.." },
 		{ 60, "10:2- 70:2- 80:2+ 90:2-", "ws.." },
-		{ 60, "10:2- 70:2+ 80:2-", "w.." },
-		{ 60, "10:2- 20:2+ 70:2- 80:2-", "w..." },
+		{ 60, "10:2- 70:2+ 80:2?", "w.." },
+		{ 60, "10:2- 20:2+ 70:2? 80:2?", "w..." },
+		/* And again when it is seen to announce it no longer. */
+		{ 60, "10:2- 20:2+ 30:2- 40:2? 50:2+ 69:2- 70:2- 80:2-",
+		    "w.ww.ws." },
+		{ 60, "10:2+ 500:2- 510:2- 520:2+", ".s.." },
+		{ 60, "10:2+ 20:0- 30:0? 500:0- 510:2+ 520:2?", ".www.." },
 		/* Once an occasion. */
 		{ 60, "10:2+ 20:1- 30:2- 89:2- 90:2- 95:2-", "..wws." },
 		{ 60, "10:2- 70:2- 80:1- 90:2- 150:2- 160:2-", "ws.ws." },
-		{ 60, "10:2- 70:2- 80:3- 90:2+ 150:2-", "ws..." },
+		{ 60, "10:2- 70:2- 80:3- 90:2+ 150:2?", "ws..." },
 		/* Time alone opens no gate while nothing is known. */
 		{ 60, "10:2- 70:0- 100:0? 110:2- 120:2-", "wwws." },
-		{ 60, "10:2- 70:0- 100:0+ 110:2- 200:2-", "ww..." },
-		{ 60, "10:2- 20:0+ 30:2- 200:2-", "w..." },
+		{ 60, "10:2- 70:0- 100:0+ 110:2- 200:2-", "wwws." },
+		/* Nor does an announcement. */
+		{ 60, "10:2- 20:0+ 30:2? 40:2+ 200:2?", "www.." },
 		/* Only state 2 waits. */
 		{ 60, "0:3- 10:4- 20:5- 30:6- 40:7- 50:8- 60:1- 900:1-",
 		    "........" },
 		/* A restart knows when the state was entered, no more. */
 		{ 60, "10:2- ! 69:2- 70:2- 80:2-", "wws." },
 		{ 60, "10:2- ! 20:0- 100:0- 110:2-", "wwws" },
-		{ 60, "10:2- ! 69:0+ 70:2- 80:2-", "w..." },
+		{ 60, "10:2- ! 69:0+ 70:2- 80:2-", "wws." },
 		{ 60, "10:2+ ! 20:2- 70:2-", ".ws" },
-		{ 60, "10:2- 70:2- ! 80:2+ 90:2-", "ws.." },
+		{ 60, "10:2- 70:2- ! 80:2+ 90:2?", "ws.." },
 		/* Other waits, or none. */
 		{ 0, "10:2- 20:2-", "s." },
-		{ 0, "10:2+ 20:2-", ".." },
+		{ 0, "10:2+ 20:2? 30:2- 40:2-", "..s." },
 		{ -1, "10:2- 20:2- 500:2-", "..." },
 	};
 
 	(void)state;
 	run_gates(gates, COUNT(gates), 1, takeover_gate);
+}
+
+/* A side that has recovered, and only waits to return, hands over no more. */
+static void
+takeover_recovered(void **state)
+{
+	const char *next = "10:2- 20:1+ 30:1+ 40:1- 50:2? 60:2+ 62:1+ 64:1- "
+			   "66:1+ 68:2+ 69:1? 200:1- 300:1- 369:1-";
+	const char *expected = "wwwww..ww..ww.";
+	struct decision decision;
+	struct machine machine;
+	struct policy policy;
+	size_t i;
+
+	(void)state;
+	policy_direct(&policy);
+	policy.return_after = 300 * SECOND;
+	machine_restore(&machine, 1, 0);
+	for (i = 0; next_cycle(&next, &machine, &policy, &decision); i++)
+		if (takeover_gate(&decision) != expected[i])
+			fail_msg("cycle %zu: %c, not %c", i,
+			    takeover_gate(&decision), expected[i]);
+	assert_int_equal(i, strlen(expected));
+	assert_int_equal(decision.current, 1);
 }
 
 /* k: the secondary prefix must be kept; . it may be withdrawn. */
@@ -1144,6 +1174,7 @@ main(void)
 		cmocka_unit_test(fast_first),
 		cmocka_unit_test(fast_stretch),
 		cmocka_unit_test(takeover),
+		cmocka_unit_test(takeover_recovered),
 		cmocka_unit_test(secondary),
 		cmocka_unit_test(handover_left),
 		cmocka_unit_test(random_windows),
