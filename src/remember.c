@@ -211,6 +211,10 @@ failover_recall(struct failover *failover, const json_t *object, int64_t shift,
 		recall_order(&failover->force,
 		    json_object_get(object, "force"));
 	}
+	/* To act as the same again is no transition. */
+	failover->decision.acting = failover->force.given ?
+	    failover->force_state :
+	    failover->machine.current;
 	for (i = 0; i < OBJECTS; i++)
 		recall_drift(&failover->drift[i],
 		    json_object_get(drifts, object_names[i]), shift, now);
