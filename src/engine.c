@@ -429,14 +429,10 @@ engine_pending_details(const struct decision *decision)
 static json_t *
 engine_plan_details(const struct plan *plan)
 {
-	enum plan_progress progress = plan->progress;
-
-	if (progress == PROGRESS_RUNNING && !plan->permitted)
-		progress = PROGRESS_WAITING;
 	return (json_pack("{s:o, s:s}", "id",
 	    plan->msg.plan == 0 ? json_null() :
 				  json_integer((json_int_t)plan->msg.plan),
-	    "status", plan_progress_name(progress)));
+	    "status", plan_progress_name(plan)));
 }
 
 /* The summary of the cycle, the last of its events. */
@@ -464,8 +460,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 	if (failover->calls_failed)
 		head.result = RESULT_FAILURE;
 	else if (failover->plan.skipped ||
-	    (failover->orders.hold &&
-		failover->plan.progress == PROGRESS_WAITING))
+	    (failover->orders.hold && plan_waits(&failover->plan)))
 		head.result = RESULT_SKIPPED;
 	event_emit(&head,
 	    json_pack("{s:i, s:i, s:f, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, "

@@ -53,7 +53,6 @@ struct cycle_side {
 enum plan_progress {
 	PROGRESS_NONE,
 	PROGRESS_RUNNING,
-	PROGRESS_WAITING, /* hand-over, or a state read as 0 */
 	PROGRESS_DONE,
 	PROGRESS_FAILED,
 	PROGRESS_SUPERSEDED,
@@ -66,10 +65,13 @@ struct plan {
 	bool look;	     /* only the routes were sent, to be looked at */
 	enum plan_progress progress;
 	bool permitted;
+	bool waits;   /* another is to be sent: not now, for a hold, hand-over,
+		       a state read as 0 or a circuit breaker */
 	bool skipped; /* passive or held: something would have been written */
 	char told[REASON_LEN + NAME_LEN +
-	    16]; /* the failure that was logged last */
-	int64_t ended;
+	    16];	/* the failure that was logged last */
+	int64_t ended;	/* when the last one that may have written the router
+			   did */
 	int64_t looked; /* when Cloudflare was looked at last; -1: never */
 };
 
@@ -266,7 +268,8 @@ void lifecycle(const char *operation, enum outcome result, const char *error,
 /* plan.c */
 void plan_next(struct failover *, struct channel *actuator, int64_t now);
 bool plan_message(struct failover *, const struct imsg *);
-const char *plan_progress_name(enum plan_progress);
+bool plan_waits(const struct plan *);
+const char *plan_progress_name(const struct plan *);
 json_t *plan_actions(const struct failover *, const struct actions *);
 uint32_t look_every(const struct failover_conf *);
 

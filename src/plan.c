@@ -11,21 +11,28 @@
  * failover, when a plan in flight has to pause, and what its results mean.
  */
 
-/* The name of a plan's progress in events. */
+/* Does something of the plan, or in its place, wait for leave to begin? */
+bool
+plan_waits(const struct plan *plan)
+{
+	return (plan->waits ||
+	    (plan->progress == PROGRESS_RUNNING && !plan->permitted));
+}
+
+/* How far the plan has come, in events. */
 const char *
-plan_progress_name(enum plan_progress progress)
+plan_progress_name(const struct plan *plan)
 {
 	static const char *const names[] = {
 		[PROGRESS_NONE] = "none",
 		[PROGRESS_RUNNING] = "running",
-		[PROGRESS_WAITING] = "waiting",
 		[PROGRESS_DONE] = "done",
 		[PROGRESS_FAILED] = "failed",
 		[PROGRESS_SUPERSEDED] = "superseded",
 		[PROGRESS_SKIPPED] = "skipped",
 	};
 
-	return (names[progress]);
+	return (plan_waits(plan) ? "waiting" : names[plan->progress]);
 }
 
 static json_t *
@@ -215,7 +222,7 @@ plan_first_half(const struct msg_plan *msg)
 enum want {
 	WANT_NOTHING,
 	WANT_DECIDED, /* something else than before */
-	WANT_AGAIN,   /* it failed, or had to wait */
+	WANT_AGAIN,   /* it failed */
 	WANT_REPAIR,
 	WANT_LOOK,
 };
@@ -225,14 +232,18 @@ plan_wants(const struct failover *failover, const struct msg_plan *msg,
     int64_t now)
 {
 	const struct plan *plan = &failover->plan;
+	bool failed = plan->progress == PROGRESS_FAILED;
 
 	if (plan->msg.plan == 0 || !plan_same(msg, &plan->msg))
 		return (WANT_DECIDED);
-	if (plan->progress == PROGRESS_FAILED ||
-	    plan->progress == PROGRESS_WAITING)
+	if (failed && !plan->look)
 		return (WANT_AGAIN);
-	if (plan->progress == PROGRESS_DONE && plan_drifted(failover))
+	/* A look that fails says nothing of the router. */
+	if ((failed || plan->progress == PROGRESS_DONE) &&
+	    plan_drifted(failover))
 		return (WANT_REPAIR);
+	if (failed)
+		return (WANT_AGAIN);
 	if (plan_look_due(failover, now))
 		return (WANT_LOOK);
 	return (WANT_NOTHING);
@@ -255,9 +266,9 @@ plan_send(struct failover *failover, struct channel *actuator,
 		msg.prefix[SECONDARY] = ADVERT_KEEP;
 	}
 	msg.blocked = breakers_blocked(failover, mono_ms());
-	if (msg.blocked & plan_first_half(&msg)) {
+	plan->waits = (msg.blocked & plan_first_half(&msg)) != 0;
+	if (plan->waits) {
 		plan_permit(failover, actuator, false);
-		plan->progress = PROGRESS_WAITING;
 		return;
 	}
 	msg.plan = ++failover->next_plan;
@@ -282,6 +293,7 @@ plan_pause(struct failover *failover, struct channel *actuator, int64_t now)
 	const struct decision *decision = &failover->decision;
 	struct plan *plan = &failover->plan;
 	struct msg_plan msg = { 0 };
+	enum want want;
 
 	if (plan->progress == PROGRESS_RUNNING) {
 		plan_permit(failover, actuator, false);
@@ -290,8 +302,8 @@ plan_pause(struct failover *failover, struct channel *actuator, int64_t now)
 	if (decision->read == STATE_NONE || decision->current == STATE_NONE)
 		return;
 	plan_picture(failover, &msg);
-	if (plan_wants(failover, &msg, now) != WANT_NOTHING)
-		plan->progress = PROGRESS_WAITING;
+	want = plan_wants(failover, &msg, now);
+	plan->waits = want != WANT_NOTHING && want != WANT_LOOK;
 }
 
 /*
@@ -317,6 +329,7 @@ plan_next(struct failover *failover, struct channel *actuator, int64_t now)
 	memset(&msg, 0, sizeof(msg));
 	plan_picture(failover, &msg);
 	want = plan_wants(failover, &msg, now);
+	plan->waits = false;
 	if (plan->progress == PROGRESS_RUNNING && want != WANT_DECIDED)
 		plan_permit(failover, actuator, true);
 	else if (want != WANT_NOTHING)
@@ -495,7 +508,8 @@ plan_ended(struct failover *failover, const struct imsg *imsg)
 	if (msg.plan != plan->msg.plan)
 		return; /* superseded: the newer one counts */
 	plan->progress = progress[msg.status];
-	plan->ended = mono_ms();
+	if (!plan->look)
+		plan->ended = mono_ms();
 	if (plan->progress == PROGRESS_DONE)
 		plan->told[0] = '\0';
 	if (plan->progress != PROGRESS_FAILED)
