@@ -166,15 +166,17 @@ breakers_cycle(struct failover *failover, int64_t now)
 			    now);
 }
 
-/* The halves that a plan must not call at now: bits of enum half. */
+/* Which of the halves that a plan is about must it not call at now?  Bits of
+ * enum half. */
 uint32_t
-breakers_blocked(struct failover *failover, int64_t now)
+breakers_blocked(struct failover *failover, uint32_t halves, int64_t now)
 {
 	uint32_t blocked = 0;
 	size_t i;
 
 	for (i = 0; i < COUNT(write_services); i++)
-		if (!breakers_allow(failover, write_services[i].service, now))
+		if ((halves & write_services[i].half) &&
+		    !breakers_allow(failover, write_services[i].service, now))
 			blocked |= write_services[i].half;
 	return (blocked);
 }

@@ -180,7 +180,7 @@ struct parent {
 /* breakers.c */
 uint32_t breakers_parts(struct failover *, int64_t now);
 void breakers_cycle(struct failover *, int64_t now);
-uint32_t breakers_blocked(struct failover *, int64_t now);
+uint32_t breakers_blocked(struct failover *, uint32_t halves, int64_t now);
 void breakers_plan(struct failover *, const struct msg_plan_done *,
     int64_t now);
 const char *service_name(enum service);

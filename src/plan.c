@@ -201,21 +201,33 @@ plan_look_due(const struct failover *failover, int64_t now)
 	    now - failover->plan.looked >= look_every(failover->conf));
 }
 
-/* The half that the plan would call first: announcing comes before steering,
- * and steering away before withdrawing. */
+/* The halves that the plan is about. */
+static uint32_t
+plan_halves(const struct msg_plan *msg)
+{
+	uint32_t halves = 0;
+
+	if (msg->prefix[PRIMARY] != ADVERT_KEEP ||
+	    msg->prefix[SECONDARY] != ADVERT_KEEP)
+		halves |= HALF_ROUTER;
+	if (msg->cloudflare != STEER_KEEP)
+		halves |= HALF_ROUTES;
+	return (halves);
+}
+
+/* The one that it would call first: announcing comes before steering, and
+ * steering away before withdrawing. */
 static uint32_t
 plan_first_half(const struct msg_plan *msg)
 {
+	uint32_t halves = plan_halves(msg);
 	bool advertises = msg->prefix[PRIMARY] == ADVERT_ADVERTISE ||
 	    msg->prefix[SECONDARY] == ADVERT_ADVERTISE;
-	bool writes = msg->prefix[PRIMARY] != ADVERT_KEEP ||
-	    msg->prefix[SECONDARY] != ADVERT_KEEP;
 
-	if (msg->cloudflare == STEER_FAILED ? advertises : writes)
-		return (HALF_ROUTER);
-	if (msg->cloudflare != STEER_KEEP)
-		return (HALF_ROUTES);
-	return (0);
+	if (halves != HALVES_ALL)
+		return (halves);
+	return (msg->cloudflare == STEER_FAILED && !advertises ? HALF_ROUTES :
+								 HALF_ROUTER);
 }
 
 /* Why a plan is to be sent. */
@@ -260,17 +272,20 @@ plan_send(struct failover *failover, struct channel *actuator,
 	/* In passive mode everything is compared, to be shown. */
 	bool look = !failover->conf->passive &&
 	    (want == WANT_LOOK || (want == WANT_AGAIN && plan->look));
+	uint32_t first;
 
 	if (look) {
 		msg.prefix[PRIMARY] = ADVERT_KEEP;
 		msg.prefix[SECONDARY] = ADVERT_KEEP;
 	}
-	msg.blocked = breakers_blocked(failover, mono_ms());
-	plan->waits = (msg.blocked & plan_first_half(&msg)) != 0;
+	first = plan_first_half(&msg);
+	plan->waits = breakers_blocked(failover, first, mono_ms()) != 0;
 	if (plan->waits) {
 		plan_permit(failover, actuator, false);
 		return;
 	}
+	msg.blocked = breakers_blocked(failover, plan_halves(&msg) & ~first,
+	    mono_ms());
 	msg.plan = ++failover->next_plan;
 	msg.repair = want == WANT_LOOK || want == WANT_REPAIR ||
 	    (want == WANT_AGAIN && plan->msg.repair);
