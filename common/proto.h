@@ -412,6 +412,7 @@ struct msg_plan_routes {
 	int32_t desired; /* priority */
 	int32_t http_status;
 	uint32_t duration;
+	uint32_t age; /* of the list that was looked at, milliseconds */
 	char error[REASON_LEN];
 	char why[REASON_LEN];
 };

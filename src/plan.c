@@ -479,6 +479,8 @@ plan_routes_result(struct failover *failover, const struct imsg *imsg)
 	imsg_get_data(imsg, &msg, sizeof(msg));
 	if (msg.plan != failover->plan.msg.plan)
 		head.corr = NULL;
+	else /* an older list may have been enough */
+		failover->plan.looked = mono_ms() - msg.age;
 	head.result = msg.result;
 	head.duration = msg.duration;
 	if (msg.result == RESULT_SKIPPED)

@@ -105,6 +105,7 @@ routes_modified(const struct job *job, const json_t *left)
 static void
 routes_found(struct job *job, json_t *ours)
 {
+	int64_t age = http_now() - job->table->listed;
 	json_t *differing = pick_differing(ours, routes_priority(job));
 
 	if (job->put_made) {
@@ -118,6 +119,7 @@ routes_found(struct job *job, json_t *ours)
 	job->ours = ours;
 	job->differing = differing;
 	job->put = 0;
+	job->routes.age = (uint32_t)age;
 	job->routes.matching = (uint32_t)json_array_size(ours);
 }
 
