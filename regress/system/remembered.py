@@ -54,8 +54,8 @@ def failover(name="A", state=1, since=None, **members):
     return found
 
 
-def forced(state, seconds=None, **members):
-    return failover(force=order(seconds), force_state=state, **members)
+def forced(to, seconds=None, **members):
+    return failover(force=order(seconds), force_state=to, **members)
 
 
 def write(place, *failovers, history=(), name="A"):
