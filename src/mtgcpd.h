@@ -64,6 +64,7 @@ struct plan {
 	struct msg_plan msg; /* the whole picture that is desired */
 	bool look;	     /* only the routes were sent, to be looked at */
 	enum plan_progress progress;
+	uint32_t stopped; /* the blocked half at which it failed, or 0 */
 	bool permitted;
 	bool waits;   /* another is to be sent: not now, for a hold, hand-over,
 		       a state read as 0 or a circuit breaker */

@@ -248,9 +248,9 @@ plan_wants(const struct failover *failover, const struct msg_plan *msg,
 
 	if (plan->msg.plan == 0 || !plan_same(msg, &plan->msg))
 		return (WANT_DECIDED);
-	if (failed && !plan->look)
+	if (failed && !plan->look && plan->stopped != HALF_ROUTES)
 		return (WANT_AGAIN);
-	/* A look that fails says nothing of the router. */
+	/* A plan that fails at the routes says nothing of the router. */
 	if ((failed || plan->progress == PROGRESS_DONE) &&
 	    plan_drifted(failover))
 		return (WANT_REPAIR);
@@ -259,6 +259,17 @@ plan_wants(const struct failover *failover, const struct msg_plan *msg,
 	if (plan_look_due(failover, now))
 		return (WANT_LOOK);
 	return (WANT_NOTHING);
+}
+
+/* Has the plan come as far as a circuit breaker lets it?  Then it is not sent
+ * again, but for a look at the other half from time to time. */
+static bool
+plan_still_stopped(struct failover *failover)
+{
+	int64_t now = mono_ms();
+
+	return (failover->plan.stopped != 0 && !plan_look_due(failover, now) &&
+	    breakers_blocked(failover, failover->plan.stopped, now) != 0);
 }
 
 /* Give the picture, or what has to be looked at of it, to the actuator; or
@@ -278,6 +289,10 @@ plan_send(struct failover *failover, struct channel *actuator,
 		msg.prefix[PRIMARY] = ADVERT_KEEP;
 		msg.prefix[SECONDARY] = ADVERT_KEEP;
 	}
+	if (want == WANT_AGAIN && plan_still_stopped(failover)) {
+		plan->waits = true;
+		return;
+	}
 	first = plan_first_half(&msg);
 	plan->waits = breakers_blocked(failover, first, mono_ms()) != 0;
 	if (plan->waits) {
@@ -293,6 +308,7 @@ plan_send(struct failover *failover, struct channel *actuator,
 	plan->msg = msg;
 	memcpy(plan->msg.prefix, picture->prefix, sizeof(plan->msg.prefix));
 	plan->look = look;
+	plan->stopped = 0;
 	plan->progress = PROGRESS_RUNNING;
 	plan->permitted = true;
 	plan->skipped = false;
@@ -429,6 +445,9 @@ plan_advert_result(struct failover *failover, const struct imsg *imsg)
 	imsg_get_data(imsg, &msg, sizeof(msg));
 	if (msg.plan != failover->plan.msg.plan)
 		head.corr = NULL;
+	else if (msg.result == RESULT_FAILURE)
+		failover->plan.stopped |= failover->plan.msg.blocked &
+		    HALF_ROUTER;
 	prefix_text(&conf->prefix[msg.which], prefix, sizeof(prefix));
 	head.result = msg.result;
 	head.operation = msg.advertise ? "advertise_prefix" : "withdraw_prefix";
@@ -479,8 +498,13 @@ plan_routes_result(struct failover *failover, const struct imsg *imsg)
 	imsg_get_data(imsg, &msg, sizeof(msg));
 	if (msg.plan != failover->plan.msg.plan)
 		head.corr = NULL;
-	else /* an older list may have been enough */
+	else {
+		/* An older list may have been enough. */
 		failover->plan.looked = mono_ms() - msg.age;
+		if (msg.result == RESULT_FAILURE)
+			failover->plan.stopped |= failover->plan.msg.blocked &
+			    HALF_ROUTES;
+	}
 	head.result = msg.result;
 	head.duration = msg.duration;
 	if (msg.result == RESULT_SKIPPED)
