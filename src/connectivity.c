@@ -104,7 +104,8 @@ connectivity_init(struct event_base *base, const struct conf *conf,
 }
 
 /*
- * Test all failovers of the configuration now, and every day.  conf has to
+ * Test all failovers of the configuration now, whatever goes on, and every
+ * day; only the first cycle, which is due as well, goes before.  conf has to
  * outlive that, or connectivity_stop() to be called before.
  */
 void
@@ -112,7 +113,9 @@ connectivity_start(struct event_base *base, const struct conf *conf,
     struct channel *prober, struct channel *actuator)
 {
 	connectivity_init(base, conf, prober, actuator);
-	connectivity_round();
+	tests.next = TAILQ_FIRST(&conf->failovers);
+	tests.number++;
+	connectivity_after(0);
 }
 
 /*

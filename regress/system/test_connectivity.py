@@ -674,6 +674,24 @@ def test_start_up(place, clouds):
     assert f"info A: test get_router {ROUTER_A} (actuator) ok" in log
 
 
+def test_first_cycle_first(place, clouds):
+    """Where requests are scarce, what the first cycle asks for goes before
+    the tests."""
+    daemon = place.daemon(
+        clouds, "A", "interval 5\nlimit requests 10 per second burst 10")
+    wait_until(lambda: len(daemon.events("connectivity_test")) == len(TESTS),
+               what="tests at start-up")
+    ops = [e["op"] for e in clouds.requests(path="/compute/")
+           if e["scope"] == "compute.readonly"]
+    # The prober may send eight at once, of which the cycle needs six.
+    assert ops[:8].count("regionBackendServices.list") == 2
+    assert ops[:8].count("routers.get") == 2
+    assert ops[:8].count("routers.getRouterStatus") == 2
+    assert ops.count("routers.getRouterStatus") == 4
+    assert all(e["result"] == "success"
+               for e in daemon.events("connectivity_test"))
+
+
 def test_start_up_failed(place, clouds):
     """Tests that fail are errors, and stop nothing."""
     clouds.patch({"accounts": {account(clouds, "prober"):

@@ -151,8 +151,14 @@ channel_of(enum role role)
 static void
 start(void)
 {
+	unsigned int before = out.sent[ROLE_PROBER];
+
 	connectivity_start(NULL, &conf, channel_of(ROLE_PROBER),
 	    channel_of(ROLE_ACTUATOR));
+	/* not before the loop has come to the first cycle */
+	assert_int_equal(out.sent[ROLE_PROBER], before);
+	assert_int_equal(due, 0);
+	fire();
 }
 
 static void
