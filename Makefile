@@ -4,6 +4,7 @@
 # make            build the daemon and its child programs below build/
 # make demo       set up this machine, build, and play an outage
 # make regress    set up this machine, build, and pass all tests
+# make model      check a model of two daemons and their hand-over
 # make lint       formatting, static analysis, gcc and clang without a warning
 # make install    PREFIX, DESTDIR
 
@@ -31,7 +32,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-jsonschema
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifeq ($(filter deps demo regress lint clean,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -237,7 +238,7 @@ define users
 	    mtgcpd-$$role || exit 1; done
 endef
 
-.PHONY: deps demo regress lint clean
+.PHONY: deps demo regress model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
 	$(users)
@@ -249,6 +250,13 @@ demo: deps
 regress: deps
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
+
+model:
+	$(call packages,gcc libc6-dev make spin)
+	@regress/model/check.sh $(B)/model -DHANDOVER=3 -DSTRICT=0 \
+	    -DFAILURES=0 -DUNKNOWNS=0 -DPROMPT=0
+	@regress/model/check.sh $(B)/model -DHANDOVER=3 -DSTRICT=1 -DCAUTIOUS=1 \
+	    -DUNKNOWNS=0 -DSESSIONS=0
 
 lint:
 	$(call packages,$(LINT_PACKAGES))
