@@ -154,21 +154,22 @@ int
 engine_reload(const struct conf *conf)
 {
 	const struct failover_conf *fc;
-	struct failover *list, *old;
+	struct failover *list, *failover, *old;
 	size_t before = engine.count;
-	size_t i = 0;
+	size_t i;
 
 	list = calloc(conf->nfailovers, sizeof(*list));
 	if (list == NULL)
 		return (-1);
-	TAILQ_FOREACH(fc, &conf->failovers, entry)
-		if (engine_add(&list[i++], fc) == -1)
+	failover = list;
+	TAILQ_FOREACH(fc, &conf->failovers, entry) {
+		if (engine_add(failover, fc) == -1)
 			fatalx("engine_reload");
-	for (i = 0; i < conf->nfailovers; i++) {
-		old = engine_named(engine.failover, before, list[i].conf->name);
+		old = engine_named(engine.failover, before, fc->name);
 		if (old != NULL)
-			engine_inherit(&list[i], old);
-		statefile_dirty(&list[i]);
+			engine_inherit(failover, old);
+		statefile_dirty(failover);
+		failover++;
 	}
 	for (i = 0; i < before; i++)
 		engine_drop(&engine.failover[i]);
