@@ -6,6 +6,7 @@ leads to, and that no secret is to be seen anywhere."""
 
 import json
 import pathlib
+import time
 
 import pytest
 
@@ -17,6 +18,9 @@ handover no
 drain 0
 timeout api 1
 timeout health 1"""
+
+# A 401 says nothing against a token that came in the last second.
+SETTLED = 1.1  # seconds
 
 PROBER = "mtgcpd-prober@demo-project.iam.gserviceaccount.com"
 ACTUATOR = "mtgcpd-actuator@demo-project.iam.gserviceaccount.com"
@@ -114,6 +118,7 @@ def test_refused_once(place, clouds):
     cycle knows all that there is to know."""
     daemon = place.daemon(clouds, "A", QUICK)
     daemon.wait_state(1)
+    time.sleep(SETTLED)
     since, events = clouds.next_seq(), len(daemon.events())
     clouds.fault("status", "/compute/", count=1, status=401)
     wait_until(lambda: [e for e in clouds.requests(since)
@@ -131,6 +136,7 @@ def test_refused_once_writing(place, clouds):
     not been made, and is made with the next one."""
     daemon = place.daemon(clouds, "A", QUICK)
     daemon.wait_state(1)
+    time.sleep(SETTLED)
     since = clouds.next_seq()
     clouds.fault("status", "/compute/", "PATCH", count=1, status=401)
     clouds.health("region-b", "UNHEALTHY")
