@@ -277,8 +277,16 @@ class Play:
         self.ended = time.time()
         self.rows = {side: row(side, script.regions, script.sessions)
                      for side in "AB"}
-        judge = Judge(self)
-        wait_until(judge.settled, SETTLE, f"rows {self.rows}", 0.1)
+        self.settling = Settling(self)
+        wait_until(self.settling.settled, SETTLE, f"rows {self.rows}", 0.1)
+
+    def record(self):
+        """All that there is to judge by; the daemons have ended."""
+        return dict(seed=self.script.seed, journal=self.clouds.journal(),
+                    clockwork=self.clouds.clockwork(), lives=self.lives,
+                    events={side: self.events(side) for side in "AB"},
+                    first=self.first, last=self.clouds.world(),
+                    ended=self.ended, rows=self.rows)
 
     def events(self, side):
         """A daemon's events; a line may be broken where it was killed."""
@@ -292,7 +300,7 @@ class Play:
         return found
 
 
-class Judge:
+class Settling:
     def __init__(self, play):
         self.play = play
         self.clouds = play.clouds
