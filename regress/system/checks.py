@@ -140,7 +140,7 @@ def not_ours(world, side="A", peers=()):
     routes."""
     what = SIDES[side]
     world = copy.deepcopy(world)
-    world.pop("settings")
+    world.pop("settings", None)
     region = world["projects"][PROJECT]["regions"][what["local"]]
     router = region["routers"][what["local_router"]]
     levels = [peer for peer in router["bgpPeers"] if peer["name"] in peers]
@@ -151,9 +151,9 @@ def not_ours(world, side="A", peers=()):
             and not same_prefix(one["range"], what["secondary"])]
     for part in world["projects"][PROJECT]["regions"].values():
         for service in part["services"].values():
-            service.pop("health")
+            service.pop("health", None)
         for one in part["routers"].values():
-            one.pop("peer_status")
+            one.pop("peer_status", None)
     for route in world["cloudflare"]["accounts"][ACCOUNT]["routes"]:
         if what["match"] in (route.get("description") or ""):
             route.pop("priority")

@@ -6,13 +6,12 @@ regions that are sick, sessions that are lost, clouds that fail in all manners,
 other writers, daemons that are stopped, killed and started again.  Then all
 faults end, and the world stays as it is.
 
-What has to hold is read from what the clouds have seen: see Judge.
+What has to hold is read from what the clouds have seen; see the judge.
 
 MTGCPD_SEED=n	plays the script of that seed only
 MTGCPD_LONG=n	goes on with scripts of other seeds for n seconds
 """
 
-import bisect
 import json
 import os
 import random
@@ -22,17 +21,18 @@ import time
 import pytest
 
 import checks
-from checks import DESIRED, not_ours
-from harness import PROJECT, SIDES, X, Y, wait_until
+from checks import DESIRED
+from harness import PROJECT, SIDES, Workplace, wait_until
+from judge import Judge
 
-SEEDS = [1, 2, 3]
+SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
+    else [1, 2, 3, 4]
 SETTLE = 30  # seconds to reach what the end of a script asks for
 
 OTHER = {"A": "B", "B": "A"}
 REGION = {side: what["local"] for side, what in SIDES.items()}
 ROUTER = {side: what["local_router"] for side, what in SIDES.items()}
 MATCH = {side: what["match"] for side, what in SIDES.items()}
-HOME = {X: "A", Y: "B"}
 
 
 def row(side, regions, sessions):
@@ -91,6 +91,11 @@ OPERATIONS = {
 }
 
 
+# Those of writes are more interesting.
+WEIGHTS = [3 if name in ("actuator", "patch", "operations", "cloudflare",
+                         "put") else 2 for name in TARGETS]
+
+
 class Script:
     """What happens, made of the seed alone."""
 
@@ -120,8 +125,8 @@ class Script:
         elif kind == "session":
             what = (side, dice.choice(["DOWN", "DOWN", "UP"]))
         elif kind == "fault":
-            what = (dice.choice(list(TARGETS)), dice.choice(list(FAILURES)),
-                    dice.choice([0, 0, 1, 3]))
+            what = (dice.choices(list(TARGETS), WEIGHTS)[0],
+                    dice.choice(list(FAILURES)), dice.choice([0, 0, 1, 3]))
         elif kind == "operation":
             what = (side, dice.choice(list(OPERATIONS)),
                     dice.choice([0, 1, 2]))
@@ -245,8 +250,9 @@ class Play:
         if what == "routes":
             path, method = "/magic/routes", "GET" if when == "read" else "PUT"
             account, = self.clouds.world()["cloudflare"]["accounts"]
+            # The managed and the unmanaged route of the prefix.
             routes = [dict(one, weight=number)
-                      if MATCH[side] in (one["description"] or "") else one
+                      if one["prefix"] == SIDES[side]["primary"] else one
                       for one in self.clouds.routes()]
             patch = {"cloudflare": {"accounts": {account: {
                 "routes": routes}}}}
@@ -278,7 +284,14 @@ class Play:
         self.rows = {side: row(side, script.regions, script.sessions)
                      for side in "AB"}
         self.settling = Settling(self)
-        wait_until(self.settling.settled, SETTLE, f"rows {self.rows}", 0.1)
+        wait_until(self.settling.settled, self.patience(),
+                   f"rows {self.rows}", 0.1)
+
+    def patience(self):
+        """Nobody looks at Cloudflare for drift more than once a minute."""
+        drift = any(entry.get("event") == "route_priority"
+                    and entry["by"] != "put" for entry in self.clouds.journal())
+        return SETTLE + (65 if drift else 0)
 
     def record(self):
         """All that there is to judge by; the daemons have ended."""
@@ -351,19 +364,53 @@ class Settling:
         return True
 
 
-def play(place, clouds, seed):
-    script = Script(seed)
-    one = Play(place, clouds, script)
+def play(clouds, script):
+    """What is wrong with a script, what is but known, and the story."""
+    place = Workplace()
+    wrong, told = [], Play(place, clouds, script)
     try:
-        one.run()
-    finally:
+        try:
+            told.run()
+        except AssertionError as error:
+            wrong.append(str(error))
         for side in "AB":
-            if one.running(side):
-                one.end(side, "TERM")
-    return one
+            if told.running(side):
+                told.end(side, "TERM")
+        judge = Judge(told.record(), script)
+        found, known = judge.verdict()
+        return wrong + found, known, judge.story()
+    finally:
+        place.close()
+
+
+def report(script, problems, story):
+    return "\n".join([str(script), "", *problems, "", story])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_script(place, clouds, seed):
-    print(Script(seed))
-    play(place, clouds, seed)
+def test_script(clouds, seed):
+    script = Script(seed)
+    wrong, known, story = play(clouds, script)
+    print(report(script, wrong + known, story))
+    assert wrong == []
+    if known:
+        pytest.xfail("\n".join(known))
+
+
+@pytest.mark.skipif("MTGCPD_LONG" not in os.environ, reason="takes long")
+def test_many_scripts(clouds, capsys):
+    end = time.monotonic() + float(os.environ["MTGCPD_LONG"])
+    first = seed = random.SystemRandom().randrange(1000, 1000000000)
+    bad, weak = [], 0
+    while time.monotonic() < end:
+        script = Script(seed)
+        wrong, known, story = play(clouds, script)
+        weak += known != []
+        if wrong:
+            bad.append(seed)
+            print(report(script, wrong + known, story))
+        seed += 1
+    with capsys.disabled():
+        print(f"\n{seed - first} scripts from MTGCPD_SEED={first}: "
+              f"{len(bad)} bad, {weak} with a known weakness")
+    assert bad == []
