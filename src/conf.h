@@ -255,7 +255,8 @@ char *conf_strdup(const char *);
 void names_add(struct names *, const char *);
 bool names_have(const struct names *, const char *);
 void names_free(struct names *);
-/* Of a value: NULL, or what is wrong with it. */
+
+/* value.c: NULL, or what is wrong with the value */
 const char *value_label(const char *);
 const char *value_project(const char *);
 const char *value_account(const char *);
