@@ -140,36 +140,37 @@ static void list_free(struct names *);
 %token <string> STRING "a string"
 %token <number> NUMBER "a whole number" FRACTION "a number"
 
-/* Every one of these is in keywords[] as well. */
+/* Keep sorted, as messages name alternatives in this order.  Every one of
+ * these is in keywords[] as well. */
 %token ACCOUNT "account" ACTUATOR "actuator" ADVERTISE "advertise" ALL "all"
-%token ANY "any" API "api" BGP "bgp" BGPUPDATE "bgp-update" CA "ca"
-%token CHROOT "chroot" CLOUDFLARE "cloudflare"
+%token ANY "any" API "api" BACKOFF "backoff" BGP "bgp" BGPCHECK "bgp-check"
+%token BGPUPDATE "bgp-update" BRAKE "brake" BREAKER "breaker" BURST "burst"
+%token CA "ca" CHROOT "chroot" CLOUDFLARE "cloudflare"
 %token CLOUDFLAREBULK "cloudflare-bulk" COMPUTE "compute" CONNECT "connect"
 %token CREDENTIALS "credentials" DEBUG "debug" DOWN "down"
-%token DOWNAFTER "down-after" DRAIN "drain" DWELL "dwell"
-%token ENDPOINT "endpoint" ERROR "error" EVENTS "events" EXCEPT "except"
-%token EXPECT "expect" FAILED "failed" FAILOVER "failover" FAST "fast"
-%token FILENAME "file" HANDOVER "handover" HEALTH "health" IGNORE "ignore"
-%token INCLUDE "include" INFO "info" INTERVAL "interval" KEEP "keep"
-%token LEVEL "level" LOCAL "local" LOG "log" LOGGING "logging"
-%token MATCHING "matching" METADATA "metadata" NAMESERVER "nameserver" NO "no"
-%token ON "on" PASSIVE "passive" PEER "peer" PEERS "peers" PERCENT "percent"
-%token PORT "port" PREFIX "prefix" PRIMARY "primary" PRIORITY "priority"
-%token PROBER "prober" PROJECT "project" REGION "region" REMOTE "remote"
-%token REPORTER "reporter" REQUIRE "require" RESOLVER "resolver"
+%token DOWNAFTER "down-after" DRAIN "drain" DWELL "dwell" ENDPOINT "endpoint"
+%token ERROR "error" EVENTS "events" EXCEPT "except" EXPECT "expect"
+%token FAILED "failed" FAILOVER "failover" FAST "fast" FILENAME "file"
+%token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
+%token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
+%token LEVEL "level" LIMIT "limit" LOCAL "local" LOG "log" LOGGING "logging"
+%token MATCHING "matching" MAX "max" METADATA "metadata"
+%token NAMESERVER "nameserver" NO "no" ON "on" PASSIVE "passive" PEER "peer"
+%token PEERS "peers" PER "per" PERCENT "percent" PORT "port" PREFIX "prefix"
+%token PRIMARY "primary" PRIORITY "priority" PROBER "prober" PROJECT "project"
+%token REGION "region" REMOTE "remote" REPORTER "reporter" REQUESTS "requests"
+%token REQUIRE "require" RESOLVER "resolver" RETRIES "retries"
 %token RETURNAFTER "return-after" ROUTER "router" ROUTES "routes"
-%token SECONDARY "secondary" SERVICES "services" SIGNER "signer"
-%token STATE "state" STDERR "stderr" SYSLOG "syslog" TIMEOUT "timeout"
-%token TLS "tls" TOKEN "token" UNKNOWNAFTER "unknown-after" UP "up"
-%token USER "user" VERIFY "verify" WAIT "wait" WARNING "warning"
-%token WINDOW "window" WITHDRAW "withdraw" YES "yes"
-%token BACKOFF "backoff" BGPCHECK "bgp-check" BRAKE "brake" BREAKER "breaker"
-%token BURST "burst" INITIAL "initial" LIMIT "limit" MAX "max" PER "per"
-%token REQUESTS "requests" RETRIES "retries" SECOND "second"
-%token THRESHOLD "threshold"
+%token SECOND "second" SECONDARY "secondary" SERVICES "services"
+%token SIGNER "signer" STATE "state" STDERR "stderr" SYSLOG "syslog"
+%token THRESHOLD "threshold" TIMEOUT "timeout" TLS "tls" TOKEN "token"
+%token UNKNOWNAFTER "unknown-after" UP "up" USER "user" VERIFY "verify"
+%token WAIT "wait" WARNING "warning" WINDOW "window" WITHDRAW "withdraw"
+%token YES "yes"
 
 %type <number> yesno decimal endpoint user level port fast require except
-%type <number> burst retries side which timeout states numbers advert steer failed expect
+%type <number> side which timeout retries burst states numbers advert steer
+%type <number> failed expect
 %type <names> list strings
 %type <row> actions action
 
