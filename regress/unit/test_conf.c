@@ -99,6 +99,8 @@ test_defaults(void **state)
 	assert_int_equal(conf->log_level, LOG_INFO);
 	assert_true(conf->log_syslog);
 	assert_false(conf->log_stderr);
+	assert_int_equal(conf->limit_rate, 10);
+	assert_int_equal(conf->limit_burst, 50);
 	assert_int_equal(conf->nfailovers, 1);
 	f = conf_failover(conf, "one");
 	assert_non_null(f);
@@ -139,6 +141,8 @@ test_default_policy(void **state)
 	assert_int_equal(p->dwell_except, 0);
 	assert_int_equal(p->return_after, 300000);
 	assert_int_equal(p->handover, 60000);
+	assert_int_equal(p->brake, 6);
+	assert_int_equal(p->brake_period, 3600000);
 	for (n = 1; n <= STATE_MAX; n++) {
 		assert_int_equal(p->verify[n], 1);
 		assert_true(actions_equal(&p->table[n], &state_table[n]));
@@ -149,6 +153,14 @@ test_default_policy(void **state)
 	assert_int_equal(f->timeout.bgp_update, 60000);
 	assert_int_equal(f->timeout.cloudflare, 10000);
 	assert_int_equal(f->timeout.cloudflare_bulk, 60000);
+	assert_int_equal(f->retries[RETRIES_HEALTH], 5);
+	assert_int_equal(f->retries[RETRIES_BGP_CHECK], 4);
+	assert_int_equal(f->retries[RETRIES_BGP_UPDATE], 2);
+	assert_int_equal(f->retries[RETRIES_CLOUDFLARE], 3);
+	assert_int_equal(f->backoff_initial, 1000);
+	assert_int_equal(f->backoff_max, 60000);
+	assert_int_equal(f->breaker_threshold, 5);
+	assert_int_equal(f->breaker_timeout, 300000);
 	conf_free(conf);
 }
 
@@ -220,6 +232,58 @@ test_inheritance(void **state)
 	assert_int_equal(two->account->index, 1);
 	assert_string_equal(two->account->token_file, "u");
 	conf_free(conf);
+}
+
+/* "no" in a block is said as well, and so is a number where the top says no. */
+static void
+test_inheritance_of_no(void **state)
+{
+	struct conf *conf;
+	struct failover_conf *one, *two;
+
+	(void)state;
+	conf = parse(BLOCK("one", "r", "x", "brake no\nhandover no\n") BLOCK(
+	    "two", "s", "y", "") TOP "brake 9 per 80\nhandover wait 2\n");
+	one = conf_failover(conf, "one");
+	two = conf_failover(conf, "two");
+	assert_int_equal(one->policy.brake, 0);
+	assert_int_equal(one->policy.handover, -1);
+	assert_int_equal(two->policy.brake, 9);
+	assert_int_equal(two->policy.brake_period, 80000);
+	assert_int_equal(two->policy.handover, 2000);
+	conf_free(conf);
+	conf = parse(TOP "brake no\nhandover no\n" BLOCK("one", "r", "x",
+	    "brake 100 per 604800\nhandover wait 0\n"));
+	one = conf_failover(conf, "one");
+	assert_int_equal(one->policy.brake, BRAKE_MAX);
+	assert_int_equal(one->policy.brake_period, 604800000);
+	assert_int_equal(one->policy.handover, 0);
+	conf_free(conf);
+}
+
+static void
+limit_is(const char *text, uint32_t rate, uint32_t burst)
+{
+	struct conf *conf;
+	char whole[2048];
+
+	snprintf(whole, sizeof(whole), "%s%s\n", TOP BLOCK("one", "r", "x", ""),
+	    text);
+	conf = parse(whole);
+	assert_int_equal(conf->limit_rate, rate);
+	assert_int_equal(conf->limit_burst, burst);
+	conf_free(conf);
+}
+
+/* Without a burst it is five times the rate. */
+static void
+test_limit(void **state)
+{
+	(void)state;
+	limit_is("limit requests 1 per second", 1, 5);
+	limit_is("limit requests 100000 per second", 100000, 500000);
+	limit_is("limit requests 100000 per second burst 1", 100000, 1);
+	limit_is("limit requests 1 per second burst 500000", 1, 500000);
 }
 
 static void
@@ -422,6 +486,8 @@ main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_default_policy),
 		cmocka_unit_test(test_inheritance),
+		cmocka_unit_test(test_inheritance_of_no),
+		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_macro),
