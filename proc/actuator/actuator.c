@@ -269,6 +269,7 @@ conf_use(void)
 	running = coming;
 	coming = NULL;
 	plans_forget_steering();
+	told_forget();
 	account_forget_lists();
 	bucket_set(&bucket, running->limit.rate, running->limit.burst,
 	    http_now());

@@ -19,6 +19,9 @@
 #include "merge.h"
 #include "proto.h"
 
+/* "project/region/router" */
+#define ROUTER_KEY_LEN (PROJECT_LEN + REGION_LEN + NAME_LEN + 4)
+
 /* An account at Cloudflare. */
 struct account {
 	char id[NAME_LEN];
@@ -231,6 +234,12 @@ void rehearse_new_token(const char *account);
 void router_write(struct job *, const enum advert advert[PREFIXES]);
 void router_look(struct job *, const enum advert advert[PREFIXES]);
 void router_effect(struct job *, const enum advert advert[PREFIXES]);
+
+/* told.c */
+void told_forget(void);
+void told_withdrawn(const char *router, const struct prefix *);
+enum verdict told_effect(const char *router, const struct prefix *, enum advert,
+    enum verdict says);
 
 /* account.c */
 void account_enter(struct job *);

@@ -43,6 +43,16 @@ router_url(const struct job *job, const char *rest)
 	    conf->router, rest));
 }
 
+/* What the router is called among ourselves. */
+static void
+router_key(const struct job *job, char key[ROUTER_KEY_LEN])
+{
+	const struct msg_conf_act *conf = &job->act->conf;
+
+	snprintf(key, ROUTER_KEY_LEN, "%s/%s/%s", conf->project, conf->region,
+	    conf->router);
+}
+
 static void
 router_call(struct job *job, enum http_method method, char *url, char *body,
     call_cb cb)
@@ -352,11 +362,26 @@ write_answered(void *who, const struct answered *answered)
 		write_again(job, answered);
 }
 
+/* What is withdrawn may from now on vanish at any time. */
+static void
+note_withdrawals(const struct job *job)
+{
+	char router[ROUTER_KEY_LEN];
+	int p;
+
+	router_key(job, router);
+	for (p = 0; p < PREFIXES; p++)
+		if (job->wanted.advert[p] == ADVERT_WITHDRAW &&
+		    job->prefix[p].changed)
+			told_withdrawn(router, &job->wanted.prefix[p]);
+}
+
 static void
 write_send(struct job *job)
 {
 	char rest[ID_LEN + 16];
 
+	note_withdrawals(job);
 	snprintf(rest, sizeof(rest), "?requestId=%s", job->request_id);
 	router_call(job, HTTP_PATCH, router_url(job, rest),
 	    json_dumps(job->patch, JSON_COMPACT), write_answered);
@@ -479,15 +504,13 @@ write_locked(struct job *job)
 void
 router_write(struct job *job, const enum advert advert[PREFIXES])
 {
-	char key[PROJECT_LEN + REGION_LEN + NAME_LEN + 4];
-	const struct msg_conf_act *conf = &job->act->conf;
+	char router[ROUTER_KEY_LEN];
 
 	router_begin(job, advert);
 	if (router_blocked(job))
 		return;
-	snprintf(key, sizeof(key), "%s/%s/%s", conf->project, conf->region,
-	    conf->router);
-	lock_take(job, key, write_locked);
+	router_key(job, router);
+	lock_take(job, router, write_locked);
 }
 
 static void
@@ -540,19 +563,16 @@ any_peer_up(const struct job *job, const json_t *status)
 	return (false);
 }
 
-/* Have the peers been told?  V_UNKNOWN: the answer cannot say. */
 static enum verdict
 effect_of(struct job *job, const json_t *status, enum which p)
 {
-	enum verdict told = status_announces(status, job->router, &job->targets,
-	    &job->wanted.prefix[p]);
+	char router[ROUTER_KEY_LEN];
 
-	if (told == V_UNKNOWN)
-		return (V_UNKNOWN);
+	router_key(job, router);
 	return (
-	    told == (job->wanted.advert[p] == ADVERT_ADVERTISE ? V_YES : V_NO) ?
-		V_YES :
-		V_NO);
+	    told_effect(router, &job->wanted.prefix[p], job->wanted.advert[p],
+		status_announces(status, job->router, &job->targets,
+		    &job->wanted.prefix[p])));
 }
 
 static void

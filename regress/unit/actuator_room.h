@@ -38,6 +38,7 @@ int main(int, char *[]);
 #include "../../proc/actuator/pick.c"
 #include "../../proc/actuator/router.c"
 #include "../../proc/actuator/routes.c"
+#include "../../proc/actuator/told.c"
 
 #define P	"203.0.113.0/24"
 #define S	"198.51.100.0/24"

@@ -1158,6 +1158,46 @@ blind_status(void **state)
 	assert_int_equal(ncomplaints, 1);
 }
 
+/* An empty list is not shown at all, which is known once one has been. */
+static void
+list_seen_before(void **state)
+{
+	(void)state;
+	begin("", 100);
+	plan("+..");
+	run();
+	expect_advert(PRIMARY, RESULT_SUCCESS, V_YES);
+	world.listed = false;
+	plan_as(0, 2, "++.");
+	run();
+	assert_int_equal(done(2)->status, PLAN_FAILED);
+	assert_non_null(strstr(done(2)->error, "have not been told"));
+	assert_int_equal(ncomplaints, 0);
+}
+
+/* What the peers are still told is no effect, if a withdrawal was called off
+ * before it came through. */
+static void
+withdrawal_called_off(void **state)
+{
+	(void)state;
+	begin("P", 200);
+	world.lag = 3000;
+	plan("-..");
+	pass(500);
+	plan_as(0, 2, "+.p");
+	assert_in_range(run(), 5000, 9000);
+	assert_int_equal(done(2)->status, PLAN_DONE);
+	assert_int_equal(routes(2)->modified, 2);
+	/* it came through: what is told after that is told anew */
+	begin("P", 200);
+	plan("-..");
+	run();
+	plan_as(0, 2, "+.p");
+	assert_true(run() < 1000);
+	assert_int_equal(routes(2)->modified, 2);
+}
+
 /* Tokens. */
 
 static void
@@ -2202,6 +2242,8 @@ main(void)
 		cmocka_unit_test(routes_change_meanwhile),
 		cmocka_unit_test(no_peer_up),
 		cmocka_unit_test(blind_status),
+		cmocka_unit_test(list_seen_before),
+		cmocka_unit_test(withdrawal_called_off),
 		cmocka_unit_test(google_token),
 		cmocka_unit_test(cloudflare_token),
 		cmocka_unit_test(token_text),
