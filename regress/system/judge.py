@@ -194,9 +194,6 @@ class Judge:
                      "absent", "prompt"):
             if getattr(self, "excuse_" + name)(hole):
                 return name
-        for name in ("stale", "untold"):
-            if getattr(self, "known_" + name)(hole):
-                return "known: " + name
         return None
 
     def excuse_initial(self, hole):
@@ -297,40 +294,11 @@ class Judge:
                    and entry.get("scope") in ("cloudflare", "compute")
                    for entry in self.journal)
 
-    # Weaknesses of the daemon that are known.  They are no excuses.
-
-    def known_stale(self, hole):
-        """A withdrawal is called off before the peers were told of it: that
-        they are still told the prefix, is taken for the effect of announcing
-        it again, and the traffic steered there.  Ends with that effect."""
-        site, t = hole["site"], hole["from"]
-        changes = [one for one in self.ranges[site, hole["prefix"]]
-                   if one[0] <= t]
-        if len(changes) < 2 or not changes[-1][2] or changes[-2][2]:
-            return False
-        out, back = changes[-2], changes[-1]
-        return back[0] - out[1] <= self.lag + SLACK and \
-            t <= back[1] + self.lag + SLACK and hole["to"] is not None and \
-            hole["to"] <= back[1] + self.lag + SLACK
-
-    def known_untold(self, hole):
-        """The sessions have just come up, and the peers are told nothing yet.
-        A status without a list is taken for one of a cloud that never shows
-        lists: the configuration does instead, and the traffic is steered
-        there before the prefix is announced."""
-        site, t = hole["site"], hole["from"]
-        session = self.session[site]
-        up = session.since(t)
-        return hole["cause"] == "steer" and session.at(t) and \
-            t - up <= self.lag + SLACK and hole["to"] is not None and \
-            hole["to"] <= t + self.lag + SLACK
-
     # What was written on what had been read.
 
     def blind_writes(self):
         """Writes that began when the daemon's newest cycle had read state 0,
-        or none had ended since its start; but for the rest of a call in
-        flight."""
+        or none had ended since its start."""
         found = []
         for entry in self.journal:
             if is_write(entry):
@@ -338,13 +306,9 @@ class Judge:
                 start = self.life(side, t)
                 cycles = [one for one in self.cycles[side]
                           if start <= one[0] <= t]
-                if (not cycles or cycles[-1][1] == 0) and \
-                        not self.in_flight(side, entry, cycles):
+                if not cycles or cycles[-1][1] == 0:
                     found.append((side, t, cycles[-1:], entry))
         return found
-
-    def in_flight(self, side, entry, cycles):
-        return False
 
     # What was given up.
 
@@ -428,13 +392,9 @@ class Judge:
     # All of it.
 
     def verdict(self):
-        """What is wrong, and what is wrong but known."""
-        wrong, known = [], []
-        for hole, excuse in self.holes():
-            if excuse is None:
-                wrong.append(f"a hole without excuse: {hole}")
-            elif excuse.startswith("known"):
-                known.append(f"{excuse}: {hole}")
+        """What is wrong."""
+        wrong = [f"a hole without excuse: {hole}"
+                 for hole, excuse in self.holes() if excuse is None]
         wrong += [f"a blind write: {one}" for one in self.blind_writes()]
         wrong += [f"given up too early: {one}" for one in self.too_early()]
         wrong += [f"something foreign: should be {one[0]}, is {one[1]}"
@@ -443,7 +403,7 @@ class Judge:
             checks.check_journal(self.journal)
         except AssertionError as error:
             wrong.append(f"a request that must not be: {error}")
-        return wrong, known
+        return wrong
 
     def story(self):
         """What happened, one line for each thing worth telling."""
