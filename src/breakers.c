@@ -46,7 +46,7 @@ service_name(enum service service)
 }
 
 /* Where a service is; NULL where that is no single region. */
-static const char *
+const char *
 service_region(const struct failover *failover, enum service service)
 {
 	switch (service) {

@@ -172,6 +172,7 @@ conf_new(void)
 	conf->chroot = conf_strdup(CHROOT_DIR);
 	conf->log_level = LOG_INFO;
 	conf->log_syslog = true;
+	conf->control_path = conf_strdup(CONTROL_SOCKET);
 	conf->state_file = conf_strdup(STATE_FILE);
 	conf->limit_rate = 10;
 	conf->limit_burst = 50;
@@ -257,6 +258,9 @@ conf_free(struct conf *conf)
 	free(conf->chroot);
 	free(conf->log_file);
 	free(conf->events_file);
+	free(conf->control_path);
+	free(conf->control_group);
+	free(conf->control_looks);
 	free(conf->state_file);
 	free(conf);
 }
@@ -323,6 +327,7 @@ static const char *const statement_names[ST_MAX] = {
 	[ST_LOG_FILE] = "log file",
 	[ST_EVENTS_FILE] = "log events file",
 	[ST_EVENTS_STDERR] = "log events stderr",
+	[ST_CONTROL] = "control socket",
 	[ST_STATE_FILE] = "state file",
 	[ST_LIMIT] = "limit requests",
 	[ST_RETURN_AFTER] = "return-after",

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "control.h"
 #include "prefix.h"
 #include "proto.h"
 #include "state.h"
@@ -79,6 +80,7 @@ enum statement {
 	ST_LOG_FILE,
 	ST_EVENTS_FILE,
 	ST_EVENTS_STDERR,
+	ST_CONTROL,
 	ST_STATE_FILE,
 	ST_LIMIT,
 
@@ -220,6 +222,9 @@ struct conf {
 	char *log_file;
 	char *events_file;
 	bool events_stderr;
+	char *control_path;
+	char *control_group; /* NULL: root's */
+	char *control_looks; /* where only looking is allowed, or NULL */
 	char *state_file;
 	uint32_t limit_rate; /* requests to Compute in a second */
 	uint32_t limit_burst;
@@ -261,6 +266,8 @@ const char *value_label(const char *);
 const char *value_project(const char *);
 const char *value_account(const char *);
 const char *value_user(const char *);
+const char *value_group(const char *);
+const char *value_socket(const char *);
 const char *value_text(const char *);
 const char *value_name(const char *);
 const char *value_path(const char *);

@@ -26,6 +26,56 @@ cycle_clear(struct failover *failover)
 	}
 }
 
+/* Release what is kept of the last cycle. */
+void
+cycle_forget(struct failover *failover)
+{
+	struct cycle_seen *seen;
+
+	for (seen = failover->seen; seen < failover->seen + SIDES; seen++) {
+		json_decref(seen->unhealthy);
+		json_decref(seen->peers);
+		memset(seen, 0, sizeof(*seen));
+	}
+	failover->ended = -1;
+}
+
+static void
+keep_side(const struct cycle_side *side, struct cycle_seen *seen)
+{
+	const char *error = side->region_seen ? side->region.error :
+						"no answer in time";
+
+	seen->services = side->nservices;
+	seen->endpoints = side->endpoints;
+	seen->healthy = side->healthy;
+	seen->unhealthy = json_incref(side->unhealthy);
+	strlcpy(seen->services_error, *error != '\0' ? error : side->unknown,
+	    sizeof(seen->services_error));
+	seen->router_seen = side->router_seen;
+	memcpy(seen->announces, side->router.announces,
+	    sizeof(seen->announces));
+	memcpy(seen->configured, side->router.configured,
+	    sizeof(seen->configured));
+	seen->peers = json_incref(side->peers);
+	strlcpy(seen->router_error,
+	    side->router_seen ? side->router.error : "no answer in time",
+	    sizeof(seen->router_error));
+}
+
+/* The cycle ends at now: keep what it saw, to be shown until the next does. */
+void
+cycle_keep(struct failover *failover, int64_t now)
+{
+	int which;
+
+	cycle_forget(failover);
+	for (which = LOCAL; which < SIDES; which++)
+		keep_side(&failover->side[which], &failover->seen[which]);
+	failover->ended = now;
+	failover->took = now - failover->started;
+}
+
 /* Begin a cycle: ask the prober to look, within the budget of the cycle. */
 void
 cycle_begin(struct failover *failover, struct channel *prober)

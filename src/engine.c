@@ -44,6 +44,7 @@ engine_add(struct failover *failover, const struct failover_conf *conf)
 	failover->conf = conf;
 	machine_init(&failover->machine);
 	failover->decision.interval = conf->policy.interval;
+	failover->plan.routes_at = failover->ended = -1;
 	failover->tick = evtimer_new(engine.base, engine_tick, failover);
 	failover->deadline = evtimer_new(engine.base, engine_late, failover);
 	return (failover->tick == NULL || failover->deadline == NULL ? -1 : 0);
@@ -53,6 +54,7 @@ static void
 engine_drop(struct failover *failover)
 {
 	cycle_clear(failover);
+	cycle_forget(failover);
 	region_forget(&failover->memory[LOCAL]);
 	region_forget(&failover->memory[REMOTE]);
 	free(failover->remembered);
@@ -110,6 +112,7 @@ engine_inherit(struct failover *failover, struct failover *old)
 	*failover = *old;
 	memset(old->memory, 0, sizeof(old->memory));
 	memset(old->side, 0, sizeof(old->side));
+	memset(old->seen, 0, sizeof(old->seen));
 	old->remembered = NULL;
 	failover->conf = conf;
 	failover->tick = tick;
@@ -117,8 +120,10 @@ engine_inherit(struct failover *failover, struct failover *old)
 	cycle_clear(failover);
 	failover->running = failover->unsaved = false;
 	memset(&failover->plan, 0, sizeof(failover->plan));
+	failover->plan.routes_at = -1;
 	failover->gate_told = failover->custom_told = false;
 	if (!engine_same_place(conf, old->conf)) {
+		cycle_forget(failover);
 		machine_restore(&failover->machine, old->machine.current,
 		    old->machine.entered);
 		memset(failover->had_peers, 0, sizeof(failover->had_peers));
@@ -415,19 +420,6 @@ engine_stuck(struct failover *failover)
 }
 
 static json_t *
-engine_pending_details(const struct decision *decision)
-{
-	if (decision->pending == PENDING_NONE)
-		return (json_null());
-	return (json_pack("{s:i, s:s, s:i, s:o}", "candidate",
-	    decision->candidate, "waits_for", pending_name(decision->pending),
-	    "cycles_left", (int)decision->verify_left, "seconds_left",
-	    decision->pending_left < 0 ?
-		json_null() :
-		json_real((double)decision->pending_left / 1000.0)));
-}
-
-static json_t *
 engine_plan_details(const struct plan *plan)
 {
 	return (json_pack("{s:o, s:s}", "id",
@@ -458,6 +450,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 	};
 
 	failover->reported = failover->cycle;
+	control_progress();
 	if (failover->calls_failed)
 		head.result = RESULT_FAILURE;
 	else if (failover->plan.skipped ||
@@ -480,7 +473,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 			&nothing :
 			&decision->actions),
 		"plan", engine_plan_details(&failover->plan), "pending",
-		engine_pending_details(decision), "passive_mode",
+		event_waiting(decision), "passive_mode",
 		failover->conf->passive, "held", failover->orders.hold));
 }
 
@@ -588,6 +581,7 @@ engine_cycle_end(struct failover *failover)
 	log_setcorr(failover->corr);
 	breakers_cycle(failover, now);
 	cycle_sample(failover, now);
+	cycle_keep(failover, now);
 	operator_orders(failover);
 	machine_step(&failover->machine, &failover->conf->policy,
 	    &failover->orders, &failover->sample, now, &failover->decision);
@@ -619,6 +613,31 @@ engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
 	cycle_begin(failover, engine.prober);
 	engine_after(failover->deadline,
 	    failover->conf->timeout.health + GRACE);
+}
+
+/* Milliseconds until the next cycle ends, as far as the last one tells. */
+int64_t
+engine_next(const struct failover *failover, int64_t now)
+{
+	int64_t start = failover->running ?
+	    failover->started :
+	    failover->started + failover->decision.interval;
+	int64_t left = start + failover->took - now;
+
+	return (left > 0 ? left : 0);
+}
+
+/* Begin a cycle now, unless one is running; false: that cannot be. */
+bool
+engine_probe(struct failover *failover)
+{
+	if (engine.prober == NULL || engine.stopping || engine.paused)
+		return (false);
+	if (!failover->running) {
+		evtimer_del(failover->tick);
+		engine_tick(-1, 0, failover);
+	}
+	return (true);
 }
 
 /* The prober keeps to the budget by itself; if it does not, all is unknown. */

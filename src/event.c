@@ -164,6 +164,7 @@ event_emit(const struct event_head *head, json_t *details)
 	len = strlen(text);
 	text[len++] = '\n'; /* in place of the NUL: write() needs none */
 	event_write(text, len);
+	control_event(text, len);
 	free(text);
 }
 
@@ -174,6 +175,27 @@ event_verdict(enum verdict verdict)
 	if (verdict == V_UNKNOWN)
 		return (json_null());
 	return (json_boolean(verdict == V_YES));
+}
+
+/* A result, by its name. */
+const char *
+event_result(enum outcome result)
+{
+	return (result_names[result]);
+}
+
+/* What a candidate waits for, as events show it; null: there is none. */
+json_t *
+event_waiting(const struct decision *decision)
+{
+	if (decision->pending == PENDING_NONE)
+		return (json_null());
+	return (json_pack("{s:i, s:s, s:i, s:o}", "candidate",
+	    decision->candidate, "waits_for", pending_name(decision->pending),
+	    "cycles_left", (int)decision->verify_left, "seconds_left",
+	    decision->pending_left < 0 ?
+		json_null() :
+		json_real((double)decision->pending_left / 1000.0)));
 }
 
 /* Close the event file. */

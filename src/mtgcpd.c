@@ -426,19 +426,40 @@ stop(evutil_socket_t signo, short what __unused, void *arg __unused)
 		event_base_loopbreak(mtgcpd.base);
 }
 
-static void
-reopen(evutil_socket_t signo __unused, short what __unused, void *arg __unused)
+/* Open the log files anew: others have moved them away. */
+void
+logs_reopen(void)
 {
 	output_reopen();
 	event_reopen();
 	log_info("log files opened again");
 }
 
+/* Log up to that syslog(3) priority from now on, here and in the children. */
+void
+logs_level(int level)
+{
+	const struct msg_level msg = { level };
+	int role;
+
+	log_setlevel(level);
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
+		if (mtgcpd.channel[role] != NULL)
+			channel_send(mtgcpd.channel[role], IMSG_LOG_LEVEL, 0,
+			    &msg, sizeof(msg));
+}
+
+static void
+reopen(evutil_socket_t signo __unused, short what __unused, void *arg __unused)
+{
+	logs_reopen();
+}
+
 static void
 on_hangup(evutil_socket_t signo __unused, short what __unused,
     void *arg __unused)
 {
-	reload_begin();
+	(void)reload_begin();
 }
 
 static void
@@ -467,6 +488,8 @@ open_files(struct conf *conf, bool foreground)
 	if (statefile_load(conf->state_file, failovers, count) == -1)
 		fatal("%s", conf->state_file);
 	statefile_init(mtgcpd.base, conf->state_file);
+	if (control_open(conf) == -1)
+		exit(1);
 }
 
 /* Start the children: all else follows from what they say. */
@@ -510,6 +533,7 @@ run(struct conf *conf, bool foreground)
 	umask(027);
 	mtgcpd.conf = conf;
 	mtgcpd.base = channel_loop();
+	mtgcpd.started = mono_ms();
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
 	log_info("version %s", MTGCPD_VERSION);
@@ -525,6 +549,7 @@ run(struct conf *conf, bool foreground)
 		lifecycle("shutdown", RESULT_FAILURE, "a child was lost", NULL);
 	log_info("stopped");
 	close_children();
+	control_close();
 	statefile_close();
 	hosts_free();
 	engine_free();

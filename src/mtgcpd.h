@@ -49,6 +49,20 @@ struct cycle_side {
 	json_t *peers; /* name: status */
 };
 
+/* What the last cycle that ended saw of one side, for people. */
+struct cycle_seen {
+	size_t services;
+	uint32_t endpoints;
+	uint32_t healthy;
+	json_t *unhealthy;		 /* list, or NULL */
+	char services_error[REASON_LEN]; /* why they are unknown, or "" */
+	bool router_seen;
+	int32_t announces[PREFIXES];  /* enum verdict */
+	int32_t configured[PREFIXES]; /* enum presence */
+	json_t *peers;		      /* name: status, or NULL */
+	char router_error[REASON_LEN];
+};
+
 /* How far the plan of a failover has come. */
 enum plan_progress {
 	PROGRESS_NONE,
@@ -70,10 +84,21 @@ struct plan {
 		       a state read as 0 or a circuit breaker */
 	bool skipped; /* passive or held: something would have been written */
 	char told[REASON_LEN + NAME_LEN +
-	    16];	/* the failure that was logged last */
+	    16];		       /* the failure that was logged last */
+	struct msg_plan_routes routes; /* what was said of them last */
+	int64_t routes_at;	       /* when; -1: never */
 	int64_t ended;	/* when the last one that may have written the router
 			   did */
 	int64_t looked; /* when Cloudflare was looked at last; -1: never */
+};
+
+/* Why a plan is to be sent. */
+enum want {
+	WANT_NOTHING,
+	WANT_DECIDED, /* something else than before */
+	WANT_AGAIN,   /* it failed */
+	WANT_REPAIR,
+	WANT_LOOK,
 };
 
 /* What is ours at the clouds, each with a memory of repairs of its own. */
@@ -153,6 +178,9 @@ struct failover {
 	uint32_t parts;	       /* that this cycle asks for */
 	uint32_t failed_parts; /* of those, in which a call failed */
 	bool calls_failed;
+	struct cycle_seen seen[SIDES];
+	int64_t ended; /* when the last cycle did; -1: none has */
+	int64_t took;  /* milliseconds that it took */
 	uint64_t next_plan;
 	struct plan plan;
 };
@@ -163,7 +191,8 @@ struct parent {
 	struct conf *conf;
 	const char *file; /* that the configuration was read from */
 	bool foreground;
-	bool test;    /* the connectivity, and no more */
+	bool test; /* the connectivity, and no more */
+	int64_t started;
 	bool verbose; /* debug messages, whatever the configuration says */
 	struct channel *channel[ROLE_MAX];
 	bool ready[ROLE_MAX];
@@ -185,18 +214,27 @@ uint32_t breakers_blocked(struct failover *, uint32_t halves, int64_t now);
 void breakers_plan(struct failover *, const struct msg_plan_done *,
     int64_t now);
 const char *service_name(enum service);
+const char *service_region(const struct failover *, enum service);
 
 /* clock.c */
 int64_t mono_ms(void);
 int64_t wall_ms(void);
 void correlation_id(char *, size_t);
 
+/* control.c */
+int control_open(const struct conf *);
+void control_event(const char *line, size_t len);
+void control_progress(void);
+void control_close(void);
+
 /* cycle.c */
 void cycle_begin(struct failover *, struct channel *prober);
 bool cycle_message(struct failover *, const struct imsg *);
 void cycle_sample(struct failover *, int64_t now);
 void cycle_events(struct failover *);
+void cycle_keep(struct failover *, int64_t now);
 void cycle_clear(struct failover *);
+void cycle_forget(struct failover *);
 
 /* connectivity.c */
 void connectivity_start(struct event_base *, const struct conf *,
@@ -214,6 +252,8 @@ void engine_start(struct channel *prober, struct channel *actuator);
 void engine_prober(const struct imsg *);
 void engine_actuator(const struct imsg *);
 void engine_orders(struct failover *);
+int64_t engine_next(const struct failover *, int64_t now);
+bool engine_probe(struct failover *);
 void engine_finish(void);
 void engine_pause(void);
 int engine_reload(const struct conf *);
@@ -227,7 +267,12 @@ void event_reload(const struct conf *);
 void event_reopen(void);
 void event_emit(const struct event_head *, json_t *details);
 json_t *event_verdict(enum verdict);
+json_t *event_waiting(const struct decision *);
+const char *event_result(enum outcome);
 void event_close(void);
+
+/* explain.c */
+void explain(const struct failover *, size_t others, json_t *object);
 
 /* history.c */
 void history_add(const struct transition *);
@@ -263,12 +308,17 @@ void output_close(void);
 
 /* mtgcpd.c */
 extern struct parent mtgcpd;
+void logs_reopen(void);
+void logs_level(int level);
 void lifecycle(const char *operation, enum outcome result, const char *error,
     json_t *details);
 
 /* plan.c */
 void plan_next(struct failover *, struct channel *actuator, int64_t now);
 bool plan_message(struct failover *, const struct imsg *);
+void plan_picture(const struct failover *, struct msg_plan *);
+enum want plan_wants(const struct failover *, const struct msg_plan *,
+    int64_t now);
 bool plan_waits(const struct plan *);
 const char *plan_progress_name(const struct plan *);
 json_t *plan_actions(const struct failover *, const struct actions *);
@@ -283,7 +333,8 @@ int push_cf_token(struct channel *actuator, const struct account *);
 int push_actuator(struct channel *, const struct conf *, const char *token_uri);
 
 /* reload.c */
-void reload_begin(void);
+uint64_t reload_begin(void);
+bool reload_result(uint64_t number, char *error, size_t len);
 bool reload_running(void);
 bool reload_key(enum role, const struct msg_key *, const char *why);
 void reload_in_use(enum role);
@@ -292,6 +343,18 @@ void reload_in_use(enum role);
 json_t *failover_remember(const struct failover *, int64_t shift);
 void failover_recall(struct failover *, const json_t *, int64_t shift,
     int64_t now);
+
+/* show.c; the parts of show_failover() */
+enum show {
+	SHOW_CHECKS = 1,
+	SHOW_ROUTES = 2,
+	SHOW_BREAKERS = 4,
+	SHOW_ALL = 7,
+};
+json_t *show_daemon(void);
+json_t *show_failover(const struct failover *, unsigned int what);
+json_t *show_history(const char *name);
+json_t *show_orders(const struct failover *);
 
 /* statefile.c */
 int statefile_lock(const char *path);

@@ -99,6 +99,7 @@ static char *number_text(int64_t);
 static int64_t within(const char *, int64_t, int64_t, int64_t);
 static void set_string(int, char **, char *, const char *(*)(const char *));
 static void set_endpoint(int, char *);
+static void set_control(char *, char *, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
 static void set_interval(int64_t, int64_t);
@@ -147,10 +148,11 @@ static void list_free(struct names *);
 %token BGPUPDATE "bgp-update" BRAKE "brake" BREAKER "breaker" BURST "burst"
 %token CA "ca" CHROOT "chroot" CLOUDFLARE "cloudflare"
 %token CLOUDFLAREBULK "cloudflare-bulk" COMPUTE "compute" CONNECT "connect"
-%token CREDENTIALS "credentials" DEBUG "debug" DOWN "down"
+%token CONTROL "control" CREDENTIALS "credentials" DEBUG "debug" DOWN "down"
 %token DOWNAFTER "down-after" DRAIN "drain" DWELL "dwell" ENDPOINT "endpoint"
 %token ERROR "error" EVENTS "events" EXCEPT "except" EXPECT "expect"
 %token FAILED "failed" FAILOVER "failover" FAST "fast" FILENAME "file"
+%token GROUP "group"
 %token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
 %token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
 %token LEVEL "level" LIMIT "limit" LOCAL "local" LOG "log" LOGGING "logging"
@@ -158,11 +160,11 @@ static void list_free(struct names *);
 %token NAMESERVER "nameserver" NO "no" ON "on" PASSIVE "passive" PEER "peer"
 %token PEERS "peers" PER "per" PERCENT "percent" PORT "port" PREFIX "prefix"
 %token PRIMARY "primary" PRIORITY "priority" PROBER "prober" PROJECT "project"
-%token REGION "region" REMOTE "remote" REPORTER "reporter" REQUESTS "requests"
+%token READONLY "read-only" REGION "region" REMOTE "remote" REPORTER "reporter" REQUESTS "requests"
 %token REQUIRE "require" RESOLVER "resolver" RETRIES "retries"
 %token RETURNAFTER "return-after" ROUTER "router" ROUTES "routes"
 %token SECOND "second" SECONDARY "secondary" SERVICES "services"
-%token SIGNER "signer" STATE "state" STDERR "stderr" SYSLOG "syslog"
+%token SIGNER "signer" SOCKET "socket" STATE "state" STDERR "stderr" SYSLOG "syslog"
 %token THRESHOLD "threshold" TIMEOUT "timeout" TLS "tls" TOKEN "token"
 %token UNKNOWNAFTER "unknown-after" UP "up" USER "user" VERIFY "verify"
 %token WAIT "wait" WARNING "warning" WINDOW "window" WITHDRAW "withdraw"
@@ -172,6 +174,7 @@ static void list_free(struct names *);
 %type <number> side which timeout retries burst states numbers advert steer
 %type <number> failed expect
 %type <names> list strings
+%type <string> group readonly
 %type <row> actions action
 
 %%
@@ -261,9 +264,28 @@ global		: PROBER CREDENTIALS FILENAME STRING {
 		| CHROOT STRING {
 			set_string(ST_CHROOT, &conf->chroot, $2, value_chroot);
 		}
+		| CONTROL SOCKET STRING group readonly {
+			set_control($3, $4, $5);
+		}
 		| STATE FILENAME STRING {
 			set_string(ST_STATE_FILE, &conf->state_file, $3,
 			    value_absolute);
+		}
+		;
+
+group		: %empty {
+			$$ = NULL;
+		}
+		| GROUP STRING {
+			$$ = $2;
+		}
+		;
+
+readonly	: %empty {
+			$$ = NULL;
+		}
+		| READONLY STRING {
+			$$ = $2;
 		}
 		;
 
@@ -697,6 +719,36 @@ set_router_region(int side, char *region)
 		cur->router_region[side] = region;
 }
 
+static bool
+control_value(const char *value, const char *error)
+{
+	if (error == NULL)
+		return (true);
+	yyerror("\"%s\": %s", value, error);
+	return (false);
+}
+
+static void
+set_control(char *path, char *group, char *looks)
+{
+	if (!conf_once(conf, cur, ST_CONTROL) ||
+	    !control_value(path, value_socket(path)) ||
+	    (group != NULL && !control_value(group, value_group(group))) ||
+	    (looks != NULL && !control_value(looks, value_socket(looks)))) {
+		free(path);
+		free(group);
+		free(looks);
+		return;
+	}
+	free(conf->control_path);
+	conf->control_path = path;
+	conf->control_group = group;
+	conf->control_looks = looks;
+	if (looks != NULL && strcmp(looks, path) == 0)
+		yyerror("\"%s\": both sockets cannot be the same", path);
+}
+
+
 /* Paths are put behind it, so it does not end in a slash. */
 static void
 set_endpoint(int which, char *url)
@@ -1041,7 +1093,7 @@ static const struct keyword keywords[] = {
 	{ "cloudflare-bulk", T_CLOUDFLAREBULK },
 	{ "compute", T_COMPUTE },
 	{ "connect", T_CONNECT },
-	{ "control", T_UNSUPPORTED },
+	{ "control", T_CONTROL },
 	{ "credentials", T_CREDENTIALS },
 	{ "debug", T_DEBUG },
 	{ "down", T_DOWN },
@@ -1057,6 +1109,7 @@ static const struct keyword keywords[] = {
 	{ "failover", T_FAILOVER },
 	{ "fast", T_FAST },
 	{ "file", T_FILENAME },
+	{ "group", T_GROUP },
 	{ "handover", T_HANDOVER },
 	{ "health", T_HEALTH },
 	{ "ignore", T_IGNORE },
@@ -1090,6 +1143,7 @@ static const struct keyword keywords[] = {
 	{ "prober", T_PROBER },
 	{ "project", T_PROJECT },
 	{ "proxy", T_UNSUPPORTED },
+	{ "read-only", T_READONLY },
 	{ "region", T_REGION },
 	{ "remote", T_REMOTE },
 	{ "reporter", T_REPORTER },
@@ -1104,6 +1158,7 @@ static const struct keyword keywords[] = {
 	{ "secondary", T_SECONDARY },
 	{ "services", T_SERVICES },
 	{ "signer", T_SIGNER },
+	{ "socket", T_SOCKET },
 	{ "state", T_STATE },
 	{ "stderr", T_STDERR },
 	{ "syslog", T_SYSLOG },

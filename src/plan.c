@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "forecast.h"
 #include "log.h"
 #include "mtgcpd.h"
 
@@ -90,9 +91,12 @@ plan_configured(const struct failover *failover, enum which which)
 
 /* Say, once an occasion, that hand-over keeps the secondary prefix. */
 static void
-plan_tell_gate(struct failover *failover, bool gated)
+plan_tell_gate(struct failover *failover)
 {
 	const struct failover_conf *conf = failover->conf;
+	const struct decision *decision = &failover->decision;
+	bool gated = decision_picture(decision).prefix[SECONDARY] !=
+	    decision->actions.prefix[SECONDARY];
 	char prefix[PREFIX_LEN];
 	struct event_head head = {
 		.type = "bgp_advertisement_change",
@@ -125,28 +129,26 @@ plan_tell_gate(struct failover *failover, bool gated)
 		"enough"));
 }
 
-/* The picture that is desired now: the state's actions, but for what the
- * hand-over rules hold back, and for what another program wants otherwise. */
-static void
-plan_picture(struct failover *failover, struct msg_plan *msg)
+/*
+ * The picture that is desired now: the state's actions, but for what the
+ * hand-over rules hold back, and for what another program wants otherwise.
+ * Only prefix and cloudflare of it are filled in.
+ */
+void
+plan_picture(const struct failover *failover, struct msg_plan *msg)
 {
-	const struct decision *decision = &failover->decision;
+	const struct actions picture = decision_picture(&failover->decision);
 	const struct drift *drift = failover->drift;
-	bool gated;
-	int i;
 
-	for (i = 0; i < PREFIXES; i++)
-		msg->prefix[i] = decision->actions.prefix[i];
-	msg->cloudflare = decision->actions.cloudflare;
-	gated = decision->keep_secondary && !decision->overridden &&
-	    msg->prefix[SECONDARY] == ADVERT_WITHDRAW;
-	if (gated || drift[OBJECT_SECONDARY].contested)
-		msg->prefix[SECONDARY] = ADVERT_KEEP;
+	msg->prefix[PRIMARY] = picture.prefix[PRIMARY];
+	msg->prefix[SECONDARY] = picture.prefix[SECONDARY];
+	msg->cloudflare = picture.cloudflare;
 	if (drift[OBJECT_PRIMARY].contested)
 		msg->prefix[PRIMARY] = ADVERT_KEEP;
+	if (drift[OBJECT_SECONDARY].contested)
+		msg->prefix[SECONDARY] = ADVERT_KEEP;
 	if (drift[OBJECT_ROUTES].contested)
 		msg->cloudflare = STEER_KEEP;
-	plan_tell_gate(failover, gated);
 }
 
 static bool
@@ -230,16 +232,8 @@ plan_first_half(const struct msg_plan *msg)
 								 HALF_ROUTER);
 }
 
-/* Why a plan is to be sent. */
-enum want {
-	WANT_NOTHING,
-	WANT_DECIDED, /* something else than before */
-	WANT_AGAIN,   /* it failed */
-	WANT_REPAIR,
-	WANT_LOOK,
-};
-
-static enum want
+/* Why a plan is to be sent, if it may be. */
+enum want
 plan_wants(const struct failover *failover, const struct msg_plan *msg,
     int64_t now)
 {
@@ -333,6 +327,7 @@ plan_pause(struct failover *failover, struct channel *actuator, int64_t now)
 	if (decision->read == STATE_NONE || decision->current == STATE_NONE)
 		return;
 	plan_picture(failover, &msg);
+	plan_tell_gate(failover);
 	want = plan_wants(failover, &msg, now);
 	plan->waits = want != WANT_NOTHING && want != WANT_LOOK;
 }
@@ -347,18 +342,17 @@ plan_pause(struct failover *failover, struct channel *actuator, int64_t now)
 void
 plan_next(struct failover *failover, struct channel *actuator, int64_t now)
 {
-	const struct decision *decision = &failover->decision;
 	struct plan *plan = &failover->plan;
 	struct msg_plan msg;
 	enum want want;
 
-	if (!decision->may_act ||
-	    (decision->wait_takeover && !decision->overridden)) {
+	if (!decision_acts(&failover->decision)) {
 		plan_pause(failover, actuator, now);
 		return;
 	}
 	memset(&msg, 0, sizeof(msg));
 	plan_picture(failover, &msg);
+	plan_tell_gate(failover);
 	want = plan_wants(failover, &msg, now);
 	plan->waits = false;
 	if (plan->progress == PROGRESS_RUNNING && want != WANT_DECIDED)
@@ -505,6 +499,8 @@ plan_routes_result(struct failover *failover, const struct imsg *imsg)
 			failover->plan.stopped |= failover->plan.msg.blocked &
 			    HALF_ROUTES;
 	}
+	failover->plan.routes = msg;
+	failover->plan.routes_at = mono_ms();
 	head.result = msg.result;
 	head.duration = msg.duration;
 	if (msg.result == RESULT_SKIPPED)

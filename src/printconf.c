@@ -139,6 +139,17 @@ print_logging(FILE *fp, const struct conf *conf)
 }
 
 static void
+print_control(FILE *fp, const struct conf *conf)
+{
+	print_string(fp, "control socket ", conf->control_path, "");
+	if (conf->control_group != NULL)
+		print_string(fp, " group ", conf->control_group, "");
+	if (conf->control_looks != NULL)
+		print_string(fp, " read-only ", conf->control_looks, "");
+	fprintf(fp, "\n");
+}
+
+static void
 print_global(FILE *fp, const struct conf *conf)
 {
 	const struct nameserver *ns;
@@ -157,6 +168,7 @@ print_global(FILE *fp, const struct conf *conf)
 		fprintf(fp, "nameserver %s port %u\n", ns->address, ns->port);
 	print_users(fp, conf);
 	print_logging(fp, conf);
+	print_control(fp, conf);
 	print_string(fp, "state file ", conf->state_file, "\n");
 	fprintf(fp, "limit requests %u per second burst %u\n", conf->limit_rate,
 	    conf->limit_burst);

@@ -27,10 +27,18 @@ enum phase {
 static struct {
 	enum phase phase;
 	struct conf *conf; /* the new one */
+	uint64_t number;   /* of this one */
 	struct msg_key key[ROLE_MAX];
 	unsigned int keys;	/* that the signer has still to answer for */
 	unsigned int restoring; /* answers for old keys, still to come */
 } reload;
+
+/* What became of the last ones. */
+static struct {
+	uint64_t begun;
+	uint64_t ended;
+	char error[REASON_LEN]; /* of the last that ended; "": it was done */
+} reloads;
 
 static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR };
 
@@ -42,13 +50,23 @@ tell_log(const char *line)
 	log_errorx("%s", line);
 }
 
+/* The one that is under way has come to its end. */
+static void
+reload_ended(const char *error)
+{
+	reloads.ended = reload.number;
+	strlcpy(reloads.error, error, sizeof(reloads.error));
+	memset(&reload, 0, sizeof(reload));
+	control_progress();
+}
+
 static void
 reload_refuse(const char *why)
 {
 	log_errorx("reload refused, everything stays as it was: %s", why);
 	lifecycle("reload", RESULT_FAILURE, why, NULL);
 	conf_free(reload.conf);
-	memset(&reload, 0, sizeof(reload));
+	reload_ended(why);
 }
 
 /* The names of the failovers that one has and the other has not. */
@@ -62,6 +80,12 @@ reload_missing(const struct conf *in, const struct conf *from)
 		if (conf_failover(in, fc->name) == NULL)
 			json_array_append_new(list, json_string(fc->name));
 	return (list);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0));
 }
 
 /* What cannot change without a restart; NULL: nothing of that has changed. */
@@ -81,6 +105,10 @@ reload_fixed(const struct conf *old, const struct conf *new)
 	}
 	if (strcmp(old->chroot, new->chroot) != 0)
 		return ("\"chroot\" cannot change without a restart");
+	if (!same_text(old->control_path, new->control_path) ||
+	    !same_text(old->control_group, new->control_group) ||
+	    !same_text(old->control_looks, new->control_looks))
+		return ("\"control socket\" cannot change without a restart");
 	if (strcmp(old->state_file, new->state_file) != 0)
 		return ("\"state file\" cannot change without a restart");
 	return (NULL);
@@ -147,30 +175,39 @@ reload_push_keys(const struct conf *conf)
 	return (0);
 }
 
+/* NULL, or why none may begin now. */
+static const char *
+reload_busy(void)
+{
+	if (!mtgcpd.running || mtgcpd.stopping)
+		return ("starting or stopping");
+	if (reload.phase != PHASE_NONE || reload.restoring > 0)
+		return ("the last one is still under way");
+	return (NULL);
+}
+
 /*
- * Begin to reload.  One that is under way is finished first: another one is
- * refused meanwhile, with a message.
+ * Begin to reload, and return the number of this one, whose end
+ * reload_result() knows.  One that is under way is finished first: another one
+ * is refused meanwhile, with a message, and 0 is returned.
  */
-void
+uint64_t
 reload_begin(void)
 {
 	char why[REASON_LEN];
-	const char *fixed;
+	const char *fixed = reload_busy();
 
-	if (!mtgcpd.running || mtgcpd.stopping) {
-		log_warnx("reload refused: starting or stopping");
-		return;
+	if (fixed != NULL) {
+		log_warnx("reload refused: %s", fixed);
+		return (0);
 	}
-	if (reload.phase != PHASE_NONE || reload.restoring > 0) {
-		log_warnx("reload refused: the last one is still under way");
-		return;
-	}
+	reload.number = ++reloads.begun;
 	log_info("reading %s again", mtgcpd.file);
 	conf_tell = tell_log;
 	reload.conf = conf_parse(mtgcpd.file);
 	if (reload.conf == NULL) {
 		reload_refuse("the configuration is not valid");
-		return;
+		return (reloads.begun);
 	}
 	if (mtgcpd.verbose)
 		reload.conf->log_level = LOG_DEBUG;
@@ -187,6 +224,18 @@ reload_begin(void)
 		reload_refuse("a key cannot be read");
 	else
 		reload.phase = PHASE_KEYS;
+	return (reloads.begun);
+}
+
+/* Has the reload of that number ended?  error then says why it was refused, or
+ * is "". */
+bool
+reload_result(uint64_t number, char *error, size_t len)
+{
+	if (reloads.ended < number)
+		return (false);
+	strlcpy(error, reloads.error, len);
+	return (true);
 }
 
 bool
@@ -306,9 +355,7 @@ static void
 reload_done(void)
 {
 	struct conf *old = mtgcpd.conf, *new = reload.conf;
-	struct msg_level level = { new->log_level };
 	json_t *details;
-	int role;
 
 	details = json_pack("{s:o, s:o}", "added", reload_missing(old, new),
 	    "removed", reload_missing(new, old));
@@ -316,12 +363,8 @@ reload_done(void)
 		fatal("reload");
 	mtgcpd.conf = new;
 	memcpy(mtgcpd.key, reload.key, sizeof(mtgcpd.key));
-	memset(&reload, 0, sizeof(reload));
 	children_conf(new);
-	log_setlevel(new->log_level);
-	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
-		channel_send(mtgcpd.channel[role], IMSG_LOG_LEVEL, 0, &level,
-		    sizeof(level));
+	logs_level(new->log_level);
 	output_reload(new, mtgcpd.foreground);
 	event_reload(new);
 	statefile_path(new->state_file);
@@ -332,6 +375,7 @@ reload_done(void)
 	    mtgcpd.channel[ROLE_ACTUATOR]);
 	log_info("reloaded: watching %u failovers", new->nfailovers);
 	lifecycle("reload", RESULT_SUCCESS, NULL, details);
+	reload_ended("");
 }
 
 /* The actuator or the prober has taken its part of the configuration into use,

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <arpa/inet.h>
 
@@ -101,6 +102,14 @@ value_user(const char *text)
 	return ("expected the name of a user");
 }
 
+const char *
+value_group(const char *text)
+{
+	if (strcmp(text, "root") == 0 || value_user(text) == NULL)
+		return (NULL);
+	return ("expected the name of a group");
+}
+
 /* The text that marks our routes. */
 const char *
 value_text(const char *text)
@@ -137,6 +146,14 @@ value_absolute(const char *text)
 	if (*text != '/')
 		return ("expected an absolute path");
 	return (value_path(text));
+}
+
+const char *
+value_socket(const char *text)
+{
+	if (strlen(text) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return ("the path of a socket has at most 107 characters");
+	return (value_absolute(text));
 }
 
 const char *

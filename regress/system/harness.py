@@ -208,6 +208,7 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         f'log file "{directory / "log"}"',
         f'log events file "{directory / "events"}"',
         f'state file "{directory / "state.json"}"',
+        f'control socket "{directory / "sock"}"',
         *lines, top,
         f'failover "{side}" {{',
         f'    project "{PROJECT}"',
