@@ -19,7 +19,7 @@ PYTHON ?=	/usr/bin/python3
 INSTALL ?=	install
 
 CHILDREN =	resolver signer prober actuator
-PROGRAMS =	$(B)/mt-gcpd $(CHILDREN:%=$(B)/libexec/mt-gcpd-%)
+PROGRAMS =	$(B)/mt-gcpd $(B)/mt-gcpctl $(CHILDREN:%=$(B)/libexec/mt-gcpd-%)
 
 .DEFAULT_GOAL := all
 
@@ -58,6 +58,7 @@ LDFLAGS =	-pie -Wl,-z,relro,-z,now -Wl,--as-needed
 pkg =		$(shell pkg-config $(1))
 LIBS_COMMON :=	libevent_core libbsd-overlay libseccomp
 LIBS_parent :=	$(LIBS_COMMON) jansson libmd
+LIBS_ctl :=	libbsd-overlay jansson
 LIBS_resolver :=	$(LIBS_COMMON) libcares
 LIBS_signer :=	$(LIBS_COMMON) jansson libcrypto
 LIBS_https :=	$(LIBS_COMMON) jansson libcurl libssl libcrypto
@@ -68,7 +69,8 @@ LIBS_unit :=	$(LIBS_https) libcares libmd cmocka
 CPPFLAGS +=	$(call pkg,--cflags $(LIBS_unit))
 
 COMMON_SRC :=	$(wildcard common/*.c)
-PARENT_SRC :=	$(wildcard src/*.c)
+CTL_SRC :=	$(wildcard src/ctl*.c)
+PARENT_SRC :=	$(filter-out $(CTL_SRC),$(wildcard src/*.c))
 CLOUDSIM_SRC :=	$(wildcard regress/cloudsim/*.c)
 UNIT_SRC :=	$(wildcard regress/unit/test_*.c)
 
@@ -85,6 +87,9 @@ $(B)/common.a: $(COMMON_OBJ)
 
 $(B)/mt-gcpd: $(PARENT_OBJ) $(B)/common.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_parent))
+
+$(B)/mt-gcpctl: $(call objects,$(CTL_SRC)) $(B)/common/imsg.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_ctl))
 
 define child_program
 $(B)/libexec/mt-gcpd-$(1): \
@@ -133,8 +138,8 @@ FORCE:
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 SANITIZE =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-MAIN_SRC =	src/mtgcpd.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
-SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) \
+MAIN_SRC =	src/mtgcpd.c src/ctl.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
+SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) $(CTL_SRC) \
 	$(wildcard proc/*/*.c))
 SAN_OBJ =	$(SAN_SRC:%.c=$(B)/san/%.o) $(B)/san/src/parse.o
 UNIT_TESTS :=	$(UNIT_SRC:%.c=$(B)/%)
@@ -176,7 +181,7 @@ lint-run:
 	clang-format --dry-run -Werror $(C_FILES)
 	$(MAKE) -s CC=gcc B=$(B)/gcc WERROR=-Werror all
 	$(MAKE) -s CC=clang B=$(B)/clang WERROR=-Werror all
-	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
+	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(CTL_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
 	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
 	    -Iproc/signer 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
