@@ -189,7 +189,7 @@ lint-run:
 	    $(patsubst %,--include=%,$(wildcard /usr/include/*/sys/queue.h) \
 	    /usr/include/jansson.h) -Icommon -Isrc -Iproc/prober \
 	    -Iproc/actuator -Iproc/signer src common proc
-	mandoc -T lint -W warning mt-gcpd.8 mt-gcpd.conf.5 2>/dev/null
+	mandoc -T lint -W warning mt-gcpd.8 mt-gcpctl.8 mt-gcpd.conf.5 2>/dev/null
 
 .PHONY: format
 format:
@@ -202,11 +202,11 @@ install: all
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
-	$(INSTALL) -m 755 $(B)/mt-gcpd $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 755 $(B)/mt-gcpd $(B)/mt-gcpctl $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(CHILDREN:%=$(B)/libexec/mt-gcpd-%) \
 	    $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 644 mt-gcpd.conf.5 $(DESTDIR)$(MANDIR)/man5
-	$(INSTALL) -m 644 mt-gcpd.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 644 mt-gcpd.8 mt-gcpctl.8 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -m 600 etc/mt-gcpd.conf \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
@@ -215,10 +215,11 @@ install: all
 # What install put there, and nothing else: not the configuration in use, and
 # not the state.
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/mt-gcpd \
+	rm -f $(DESTDIR)$(SBINDIR)/mt-gcpd $(DESTDIR)$(SBINDIR)/mt-gcpctl \
 	    $(CHILDREN:%=$(DESTDIR)$(LIBEXECDIR)/mt-gcpd-%) \
 	    $(DESTDIR)$(MANDIR)/man5/mt-gcpd.conf.5 \
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpd.8 \
+	    $(DESTDIR)$(MANDIR)/man8/mt-gcpctl.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
 	-rmdir $(DESTDIR)$(LIBEXECDIR)
