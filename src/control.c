@@ -30,7 +30,7 @@
 #define CLIENTS_MAX    32
 #define MONITORS_MAX   16
 #define QUEUE_MAX      (1024 * 1024) /* bytes for a client who monitors */
-#define SILENCE_MAX    10	     /* seconds to ask, or to take an answer */
+#define SILENCE_MAX    5	     /* seconds to ask, or to take an answer */
 #define REQUESTS_RATE  50	     /* in a second, of all clients */
 #define REQUESTS_BURST 100
 

@@ -74,6 +74,7 @@ cycle_keep(struct failover *failover, int64_t now)
 		keep_side(&failover->side[which], &failover->seen[which]);
 	failover->ended = now;
 	failover->took = now - failover->started;
+	failover->lost = failover->calls_failed;
 }
 
 /* Begin a cycle: ask the prober to look, within the budget of the cycle. */

@@ -181,6 +181,7 @@ struct failover {
 	struct cycle_seen seen[SIDES];
 	int64_t ended; /* when the last cycle did; -1: none has */
 	int64_t took;  /* milliseconds that it took */
+	bool lost;     /* a call of it failed */
 	uint64_t next_plan;
 	struct plan plan;
 };

@@ -143,7 +143,7 @@ show_cycle(const struct failover *failover, int64_t now)
 	    (json_int_t)failover->cycle, "seconds_ago",
 	    any ? show_age(failover->ended, now) : json_null(), "duration_ms",
 	    any ? json_integer(failover->took) : json_null(), "calls_failed",
-	    failover->calls_failed, "running", failover->running, "stale",
+	    failover->lost, "running", failover->running, "stale",
 	    any && show_stale(failover, failover->ended, now)));
 }
 

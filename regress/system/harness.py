@@ -191,6 +191,7 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         "endpoint compute": f'endpoint compute "{ready["compute"]}"',
         "endpoint cloudflare": f'endpoint cloudflare "{ready["cloudflare"]}"',
         "nameserver": f'nameserver 127.0.0.1 port {ready["dns_port"]}',
+        "control socket": f'control socket "{directory / "sock"}"',
         "log syslog": "log syslog no",
         "log level": "log level debug",
     }
@@ -208,7 +209,6 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         f'log file "{directory / "log"}"',
         f'log events file "{directory / "events"}"',
         f'state file "{directory / "state.json"}"',
-        f'control socket "{directory / "sock"}"',
         *lines, top,
         f'failover "{side}" {{',
         f'    project "{PROJECT}"',
