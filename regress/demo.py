@@ -6,6 +6,7 @@ each other, against the simulated clouds through an outage, a recovery, and the
 loss of a whole region.  Ends with 0 if everything went as it should."""
 
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -116,6 +117,38 @@ class Demo:
         self.say(time.time(), "demo", text)
         return time.time()
 
+    def ctl(self, side, *words):
+        """Ask a daemon as its administrator would, and show the answer."""
+        self.say(time.time(), "operator", f"mt-gcpctl {' '.join(words)}"
+                 f"  (at site {side})")
+        ended = subprocess.run(
+            [harness.BUILD / "mt-gcpctl", "-s",
+             self.daemons[side].directory / "sock", *words], timeout=10,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for line in ended.stdout.splitlines():
+            print(f"{'':10}{line}", flush=True)
+        if ended.returncode != 0:
+            self.failures.append(f"mt-gcpctl {' '.join(words)}")
+
+    def monitor(self, side):
+        """Begin to follow the events of a daemon."""
+        return subprocess.Popen(
+            [harness.BUILD / "mt-gcpctl", "-s",
+             self.daemons[side].directory / "sock", "monitor"], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def show_monitor(self, side, follower):
+        """End that, and show what was to be seen, but for the checks."""
+        follower.terminate()
+        lines = follower.communicate(timeout=10)[0].splitlines()
+        self.say(time.time(), "operator",
+                 f"mt-gcpctl monitor  (at site {side}), without the checks")
+        for line in lines:
+            if "health_check" not in line:
+                print(f"{'':10}{line}", flush=True)
+        if not any("state_transition" in line for line in lines):
+            self.failures.append("mt-gcpctl monitor")
+
     def expect(self, states, adverts, priorities, timeout=25):
         """Wait until the daemons and the clouds are as they should be."""
         def reached():
@@ -199,11 +232,15 @@ class Demo:
         self.expect({"A": 2, "B": 3}, {"router-a": [], "router-b": [X, Y]},
                     {"A primary": 200, "B primary": 100})
         self.reaction(sick)
+        self.ctl("A", "show", "status")
+        self.ctl("B", "explain")
 
         self.act("region A recovers")
+        follower = self.monitor("A")
         clouds.health("region-a", "HEALTHY")
         self.expect({"A": 1, "B": 1}, {"router-a": [X], "router-b": [Y]},
                     {"A primary": 100, "B primary": 100})
+        self.show_monitor("A", follower)
         self.holes(())
 
         sick = self.act("region B is lost, and its BGP sessions with it")
