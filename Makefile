@@ -170,7 +170,11 @@ unit-build: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@for test in $(UNIT_TESTS); do $$test || exit 1; done
 
-system: all
+# Preloaded by a test.
+$(B)/clockjump.so: regress/system/clockjump.c
+	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -fPIC -shared -o $@ $<
+
+system: all $(B)/clockjump.so
 	$(PYTHON) -m pytest -q -p no:cacheprovider regress/system
 
 # The sources as C files see them: the grammar is left to the compilers.

@@ -208,6 +208,12 @@ struct failover_conf {
 };
 TAILQ_HEAD(failover_confs, failover_conf);
 
+/* Of a log file, by the daemon itself. */
+struct rotation {
+	int64_t max_size; /* bytes; 0: none */
+	uint32_t keep;	  /* old files */
+};
+
 struct conf {
 	char *file;			/* where it came from, for messages */
 	char *credentials[ROLE_MAX];	/* key files of prober and actuator */
@@ -220,7 +226,9 @@ struct conf {
 	bool log_syslog;
 	bool log_stderr;
 	char *log_file;
+	struct rotation log_rotation;
 	char *events_file;
+	struct rotation events_rotation;
 	bool events_stderr;
 	char *control_path;
 	char *control_group; /* NULL: root's */

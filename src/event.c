@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 The mt-gcpd authors */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "logfile.h"
 #include "mtgcpd.h"
 
 /*
@@ -18,12 +18,10 @@
  */
 
 static struct {
-	const char *path;
-	int fd;
-	bool full; /* a write failed, and that was said */
+	struct logfile file;
 	bool debug;
 	bool to_stderr;
-} events = { .fd = -1 };
+} events = { .file = { .fd = -1 } };
 
 static const char *const result_names[] = {
 	[RESULT_SUCCESS] = "success",
@@ -33,10 +31,10 @@ static const char *const result_names[] = {
 };
 
 static int
-event_file(void)
+event_file(const struct conf *conf)
 {
-	return (open(events.path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+	return (logfile_open(&events.file, conf->events_file,
+	    conf->events_rotation.max_size, conf->events_rotation.keep));
 }
 
 /*
@@ -47,18 +45,13 @@ event_file(void)
 int
 event_open(const struct conf *conf)
 {
-	events.path = conf->events_file;
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (events.path == NULL)
+	if (conf->events_file == NULL || event_file(conf) == 0)
 		return (0);
-	events.fd = event_file();
-	if (events.fd == -1) {
-		fprintf(stderr, "mt-gcpd: %s: %s\n", events.path,
-		    strerror(errno));
-		return (-1);
-	}
-	return (0);
+	fprintf(stderr, "mt-gcpd: %s: %s\n", conf->events_file,
+	    strerror(errno));
+	return (-1);
 }
 
 /* Go on as a new configuration, which must outlive the events, says; a file
@@ -66,34 +59,24 @@ event_open(const struct conf *conf)
 void
 event_reload(const struct conf *conf)
 {
-	bool moved = events.path == NULL || conf->events_file == NULL ||
-	    strcmp(events.path, conf->events_file) != 0;
-
-	events.path = conf->events_file;
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (events.path == NULL)
-		event_close();
-	else if (moved)
-		event_reopen();
+	if (conf->events_file == NULL)
+		logfile_close(&events.file);
+	else if (event_file(conf) == -1) {
+		events.file.path = conf->events_file;
+		log_warn("%s: cannot be opened; the old event file stays in "
+			 "use",
+		    conf->events_file);
+	}
 }
 
 /* Open the event file anew, after a log rotation has moved it away. */
 void
 event_reopen(void)
 {
-	int fd;
-
-	if (events.path == NULL)
-		return;
-	fd = event_file();
-	if (fd == -1) {
-		log_warn("%s: cannot be reopened", events.path);
-		return;
-	}
-	if (events.fd != -1)
-		close(events.fd);
-	events.fd = fd;
+	if (events.file.fd != -1 && logfile_reopen(&events.file) == -1)
+		log_warn("%s: cannot be reopened", events.file.path);
 }
 
 static json_t *
@@ -107,19 +90,17 @@ event_string(const char *text)
 static void
 event_write(const char *line, size_t len)
 {
+	enum logfile_news news;
+
 	if (events.to_stderr)
 		(void)!write(STDERR_FILENO, line, len);
-	if (events.fd == -1)
+	if (events.file.fd == -1)
 		return;
-	if (write(events.fd, line, len) == (ssize_t)len) {
-		if (events.full)
-			log_info("%s: can be written again", events.path);
-		events.full = false;
-		return;
-	}
-	if (!events.full)
-		log_warn("%s: events are being lost", events.path);
-	events.full = true;
+	news = logfile_line(&events.file, line, len);
+	if (news == LOGFILE_AGAIN)
+		log_info("%s: %s", events.file.path, logfile_says(news));
+	else if (news != LOGFILE_NONE)
+		log_warn("%s: %s", events.file.path, logfile_says(news));
 }
 
 /*
@@ -202,7 +183,5 @@ event_waiting(const struct decision *decision)
 void
 event_close(void)
 {
-	if (events.fd != -1)
-		close(events.fd);
-	events.fd = -1;
+	logfile_close(&events.file);
 }

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <sys/stat.h>
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "logfile.h"
 #include "mtgcpd.h"
 
 /*
@@ -18,13 +21,24 @@
  * none of these; their lines arrive here by message.
  */
 
+#define REPEATS_SHOWN  5	  /* of the same line running */
+#define REPEATS_SILENT (60 * 1000) /* milliseconds; then their number is told */
+
 static struct {
-	const char *path;
-	int fd;
-	bool full; /* a write failed, and that was said */
+	struct logfile file;
 	bool to_syslog;
 	bool to_stderr;
-} output = { .fd = -1 };
+	bool journal; /* standard error is that of systemd's journal */
+} output = { .file = { .fd = -1 } };
+
+/* The last line, and how often it has come since. */
+static struct {
+	char text[LOGTEXT_LEN];
+	int priority;
+	uint32_t count;
+	uint32_t untold;
+	int64_t told; /* when that was told last */
+} last;
 
 static const char *
 level_name(int priority)
@@ -41,6 +55,27 @@ level_name(int priority)
 	}
 }
 
+/* Is standard error a stream to the journal?  See systemd.exec(5). */
+static bool
+is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return (stream != NULL &&
+	    sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	    st.st_ino == inode);
+}
+
+static int
+output_file(const struct conf *conf)
+{
+	return (logfile_open(&output.file, conf->log_file,
+	    conf->log_rotation.max_size, conf->log_rotation.keep));
+}
+
 /*
  * Open the log file that the configuration names, if any, for appending.
  * Returns -1 and says why on standard error if that fails.  conf must outlive
@@ -49,21 +84,15 @@ level_name(int priority)
 int
 output_open(const struct conf *conf, bool foreground)
 {
-	output.path = conf->log_file;
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
+	output.journal = is_journal();
 	if (output.to_syslog)
 		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-	if (output.path == NULL)
+	if (conf->log_file == NULL || output_file(conf) == 0)
 		return (0);
-	output.fd = open(output.path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (output.fd == -1) {
-		fprintf(stderr, "mt-gcpd: %s: %s\n", output.path,
-		    strerror(errno));
-		return (-1);
-	}
-	return (0);
+	fprintf(stderr, "mt-gcpd: %s: %s\n", conf->log_file, strerror(errno));
+	return (-1);
 }
 
 /* Go on as a new configuration, which must outlive the output, says; a file
@@ -71,95 +100,143 @@ output_open(const struct conf *conf, bool foreground)
 void
 output_reload(const struct conf *conf, bool foreground)
 {
-	bool moved = output.path == NULL || conf->log_file == NULL ||
-	    strcmp(output.path, conf->log_file) != 0;
-
 	if (output.to_syslog && !conf->log_syslog)
 		closelog();
 	else if (!output.to_syslog && conf->log_syslog)
 		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
-	output.path = conf->log_file;
-	if (output.path == NULL && output.fd != -1) {
-		close(output.fd);
-		output.fd = -1;
-	} else if (output.path != NULL && moved)
-		output_reopen();
+	if (conf->log_file == NULL)
+		logfile_close(&output.file);
+	else if (output_file(conf) == -1) {
+		output.file.path = conf->log_file;
+		log_warn("%s: cannot be opened; the old log stays in use",
+		    conf->log_file);
+	}
 }
 
 /* Open the log file anew, after a log rotation has moved the old one away. */
 void
 output_reopen(void)
 {
-	int fd;
-
-	if (output.path == NULL)
-		return;
-	fd = open(output.path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd == -1) {
-		log_warn("%s: cannot be reopened", output.path);
-		return;
-	}
-	if (output.fd != -1)
-		close(output.fd);
-	output.fd = fd;
+	if (output.file.fd != -1 && logfile_reopen(&output.file) == -1)
+		log_warn("%s: cannot be reopened", output.file.path);
 }
 
-/* Write one line to the file; a full disk is said once, on the other ways. */
-static void
-output_file(const char *line, size_t len)
+static const char *
+timestamp(char *buf, size_t len)
 {
-	if (write(output.fd, line, len) == (ssize_t)len) {
-		output.full = false;
-		return;
-	}
-	if (!output.full && output.to_syslog)
-		syslog(LOG_ERR, "%s: %s", output.path, strerror(errno));
-	output.full = true;
-}
-
-/* The sink of the parent's log; see log.h. */
-void
-output_put(int priority, const char *corr, const char *text)
-{
-	char line[LOGTEXT_LEN + CORR_LEN + 64];
-	char stamp[32];
 	int64_t now = wall_ms();
 	time_t seconds = (time_t)(now / 1000);
 	struct tm tm;
-	int n;
+	size_t n;
 
 	gmtime_r(&seconds, &tm);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	if (*corr != '\0')
-		n = snprintf(line, sizeof(line), "%s.%03dZ %s [%s] %s\n", stamp,
-		    (int)(now % 1000), level_name(priority), corr, text);
+	n = strftime(buf, len, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, len - n, ".%03dZ", (int)(now % 1000));
+	return (buf);
+}
+
+static void
+to_stderr(int priority, const char *line, const char *text)
+{
+	if (output.journal)
+		fprintf(stderr, "<%d>%s\n", priority, text);
 	else
-		n = snprintf(line, sizeof(line), "%s.%03dZ %s %s\n", stamp,
-		    (int)(now % 1000), level_name(priority), text);
-	if (n < 0)
-		return;
-	if ((size_t)n >= sizeof(line)) {
-		n = sizeof(line) - 1;
-		line[n - 1] = '\n';
-	}
-	if (output.fd != -1)
-		output_file(line, (size_t)n);
+		fputs(line, stderr);
+}
+
+/* What there is to be said of the log file itself goes elsewhere. */
+static void
+tell_news(enum logfile_news news, int error)
+{
+	int priority = news == LOGFILE_AGAIN ? LOG_INFO : LOG_ERR;
+	char text[LOGTEXT_LEN], line[LOGTEXT_LEN + 64], stamp[32];
+
+	if (news == LOGFILE_AGAIN)
+		snprintf(text, sizeof(text), "%s: %s", output.file.path,
+		    logfile_says(news));
+	else
+		snprintf(text, sizeof(text), "%s: %s: %s", output.file.path,
+		    logfile_says(news), strerror(error));
+	snprintf(line, sizeof(line), "%s %s %s\n",
+	    timestamp(stamp, sizeof(stamp)), level_name(priority), text);
 	if (output.to_stderr)
-		(void)!write(STDERR_FILENO, line, (size_t)n);
+		to_stderr(priority, line, text);
 	if (output.to_syslog)
 		syslog(priority, "%s", text);
 }
 
-/* Close the log file and syslog. */
+static void
+output_line(int priority, const char *corr, const char *text)
+{
+	char line[LOGTEXT_LEN + CORR_LEN + 64], stamp[32];
+	enum logfile_news news;
+	bool brackets = *corr != '\0';
+	int n;
+
+	n = snprintf(line, sizeof(line), "%s %s %s%s%s%s\n",
+	    timestamp(stamp, sizeof(stamp)), level_name(priority),
+	    brackets ? "[" : "", corr, brackets ? "] " : "", text);
+	if ((size_t)n >= sizeof(line)) {
+		n = sizeof(line) - 1;
+		line[n - 1] = '\n';
+	}
+	if (output.file.fd != -1) {
+		news = logfile_line(&output.file, line, (size_t)n);
+		if (news != LOGFILE_NONE)
+			tell_news(news, errno);
+	}
+	if (output.to_stderr)
+		to_stderr(priority, line, text);
+	if (output.to_syslog)
+		syslog(priority, "%s", text);
+}
+
+/* How often has the last line come that was not shown? */
+static void
+tell_repeats(void)
+{
+	char text[64];
+
+	if (last.untold == 0)
+		return;
+	snprintf(text, sizeof(text), "last message repeated %u times",
+	    last.untold);
+	output_line(last.priority, "", text);
+	last.untold = 0;
+	last.told = mono_ms();
+}
+
+/*
+ * The sink of the parent's log; see log.h.  What comes again and again is
+ * shown a few times, and then counted.
+ */
+void
+output_put(int priority, const char *corr, const char *text)
+{
+	if (priority != last.priority || strcmp(text, last.text) != 0) {
+		tell_repeats();
+		strlcpy(last.text, text, sizeof(last.text));
+		last.priority = priority;
+		last.count = 0;
+	}
+	if (++last.count <= REPEATS_SHOWN) {
+		last.told = mono_ms();
+		output_line(priority, corr, text);
+		return;
+	}
+	last.untold++;
+	if (mono_ms() - last.told >= REPEATS_SILENT)
+		tell_repeats();
+}
+
+/* Close the log. */
 void
 output_close(void)
 {
-	if (output.fd != -1)
-		close(output.fd);
-	output.fd = -1;
+	tell_repeats();
+	logfile_close(&output.file);
 	if (output.to_syslog)
 		closelog();
 }

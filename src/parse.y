@@ -34,6 +34,10 @@
 #define RATE_MAX     100000 /* requests in a second */
 #define BURST_SECONDS 5 /* of the rate, unless it is given */
 #define BACKOFF_MAX  (300 * 1000) /* milliseconds */
+#define SIZE_LEAST   4096 /* bytes of a log */
+#define SIZE_MOST    (1LL << 40)
+#define KEEP_DEFAULT 5 /* old logs */
+#define KEEP_MAX     999
 #define EXPAND_MAX   1000 /* macros in a line */
 #define EXPECTED_MAX 8 /* alternatives that a message names */
 
@@ -99,6 +103,7 @@ static char *number_text(int64_t);
 static int64_t within(const char *, int64_t, int64_t, int64_t);
 static void set_string(int, char **, char *, const char *(*)(const char *));
 static void set_endpoint(int, char *);
+static int64_t size_bytes(const char *);
 static void set_control(char *, char *, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
@@ -131,6 +136,7 @@ static void list_free(struct names *);
 	struct names *names;
 	struct failover_conf *failover;
 	struct row row;
+	struct rotation rotation;
 }
 
 %destructor { free($$); } <string>
@@ -156,7 +162,7 @@ static void list_free(struct names *);
 %token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
 %token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
 %token LEVEL "level" LIMIT "limit" LOCAL "local" LOG "log" LOGGING "logging"
-%token MATCHING "matching" MAX "max" METADATA "metadata"
+%token MATCHING "matching" MAX "max" MAXSIZE "max-size" METADATA "metadata"
 %token NAMESERVER "nameserver" NO "no" ON "on" PASSIVE "passive" PEER "peer"
 %token PEERS "peers" PER "per" PERCENT "percent" PORT "port" PREFIX "prefix"
 %token PRIMARY "primary" PRIORITY "priority" PROBER "prober" PROJECT "project"
@@ -172,7 +178,8 @@ static void list_free(struct names *);
 
 %type <number> yesno decimal endpoint user level port fast require except
 %type <number> side which timeout retries burst states numbers advert steer
-%type <number> failed expect
+%type <number> failed expect size
+%type <rotation> rotation
 %type <names> list strings
 %type <string> group readonly
 %type <row> actions action
@@ -301,17 +308,40 @@ logging		: LOG LEVEL level {
 			if (conf_once(conf, cur, ST_LOG_STDERR))
 				conf->log_stderr = $3;
 		}
-		| LOG FILENAME STRING {
+		| LOG FILENAME STRING rotation {
 			set_string(ST_LOG_FILE, &conf->log_file, $3,
 			    value_absolute);
+			conf->log_rotation = $4;
 		}
-		| LOG EVENTS FILENAME STRING {
+		| LOG EVENTS FILENAME STRING rotation {
 			set_string(ST_EVENTS_FILE, &conf->events_file, $4,
 			    value_absolute);
+			conf->events_rotation = $5;
 		}
 		| LOG EVENTS STDERR yesno {
 			if (conf_once(conf, cur, ST_EVENTS_STDERR))
 				conf->events_stderr = $4;
+		}
+		;
+
+rotation	: %empty {
+			$$ = (struct rotation) { 0 };
+		}
+		| MAXSIZE size {
+			$$ = (struct rotation) { $2, KEEP_DEFAULT };
+		}
+		| MAXSIZE size KEEP NUMBER {
+			$$ = (struct rotation) { $2,
+				(uint32_t)within("keep", $4, 0, KEEP_MAX) };
+		}
+		;
+
+size		: NUMBER {
+			$$ = within("max-size", $1, SIZE_LEAST, SIZE_MOST);
+		}
+		| STRING {
+			$$ = size_bytes($1);
+			free($1);
 		}
 		;
 
@@ -717,6 +747,21 @@ set_router_region(int side, char *region)
 		free(region);
 	else
 		cur->router_region[side] = region;
+}
+
+/* "10M" and the like, in bytes. */
+static int64_t
+size_bytes(const char *text)
+{
+	char *end;
+	long long n = strtoll(text, &end, 10);
+	int shift = strcmp(end, "K") == 0 ? 10 : strcmp(end, "M") == 0 ? 20 : 0;
+
+	if (end != text && shift > 0 && n >= 0 && n <= SIZE_MOST >> shift)
+		return (within("max-size", n << shift, SIZE_LEAST, SIZE_MOST));
+	yyerror("max-size: expected a number of bytes, as in 500K or 10M, not "
+	    "\"%s\"", text);
+	return (SIZE_LEAST);
 }
 
 static bool
@@ -1125,7 +1170,7 @@ static const struct keyword keywords[] = {
 	{ "logging", T_LOGGING },
 	{ "matching", T_MATCHING },
 	{ "max", T_MAX },
-	{ "max-size", T_UNSUPPORTED },
+	{ "max-size", T_MAXSIZE },
 	{ "metadata", T_METADATA },
 	{ "metrics", T_UNSUPPORTED },
 	{ "nameserver", T_NAMESERVER },
@@ -1535,8 +1580,6 @@ unsupported(void)
 {
 	if (lex.token == T_METADATA && lex.last == T_CREDENTIALS)
 		return ("credentials metadata");
-	if (lex.token == T_KEEP && lex.first == T_LOG)
-		return ("keep");
 	if (lex.token != T_UNSUPPORTED)
 		return (NULL);
 	if (strcmp(lex.text, "cloud") == 0)

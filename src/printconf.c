@@ -128,13 +128,27 @@ print_users(FILE *fp, const struct conf *conf)
 }
 
 static void
+print_log(FILE *fp, const char *statement, const char *path,
+    const struct rotation *rotation)
+{
+	if (path == NULL)
+		return;
+	print_string(fp, statement, path, "");
+	if (rotation->max_size > 0)
+		fprintf(fp, " max-size %lld keep %u",
+		    (long long)rotation->max_size, rotation->keep);
+	fprintf(fp, "\n");
+}
+
+static void
 print_logging(FILE *fp, const struct conf *conf)
 {
 	fprintf(fp, "log level %s\n", level_name(conf->log_level));
 	fprintf(fp, "log syslog %s\n", yesno(conf->log_syslog));
 	fprintf(fp, "log stderr %s\n", yesno(conf->log_stderr));
-	print_optional(fp, "log file ", conf->log_file);
-	print_optional(fp, "log events file ", conf->events_file);
+	print_log(fp, "log file ", conf->log_file, &conf->log_rotation);
+	print_log(fp, "log events file ", conf->events_file,
+	    &conf->events_rotation);
 	fprintf(fp, "log events stderr %s\n", yesno(conf->events_stderr));
 }
 

@@ -37,6 +37,8 @@ timeout cloudflare 2
 timeout cloudflare-bulk 2
 timeout bgp-update 4"""
 
+OPERATION = 0.7  # seconds, at most
+
 # What the clouds are doing while a process is hit: the settings and faults
 # that make the moment last, and how it shows in the journal.
 PHASES = {
@@ -182,6 +184,7 @@ def play(clouds, seed):
             supervised.hit(dice, phase)
             clouds.clear_faults()
             clouds.settings(op_delay_ms=100, advert_lag_ms=0)
+        time.sleep(OPERATION)
         settle(clouds, supervised, state)
         supervised.state_file()
         check_desired(clouds, state)
@@ -195,8 +198,14 @@ def play(clouds, seed):
 
 
 def begin_from(clouds, supervised, state):
+    """Be in that state, and let the operation end that a process which has
+    been killed may have begun: until then the router is as it was, and then
+    what it did has drifted."""
     set_verdicts(clouds, state)
     settle(clouds, supervised, state)
+    time.sleep(OPERATION)
+    settle(clouds, supervised, state)
+    check_desired(clouds, state)
 
 
 def settle(clouds, supervised, state):
