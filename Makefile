@@ -4,6 +4,7 @@
 # make            build the daemon and its child programs below build/
 # make demo       set up this machine, build, and play an outage
 # make regress    set up this machine, build, and pass all tests
+# make regress-long  random outages, kills and schedules, half an hour of them
 # make model      check a model of two daemons and their hand-over
 # make lint       formatting, static analysis, gcc and clang without a warning
 # make install    PREFIX, DESTDIR
@@ -29,7 +30,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-jsonschema
+	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
@@ -174,8 +175,20 @@ unit: $(UNIT_TESTS)
 $(B)/clockjump.so: regress/system/clockjump.c
 	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -fPIC -shared -o $@ $<
 
+# Tests wait more than they work: two for each processor.
 system: all $(B)/clockjump.so
-	$(PYTHON) -m pytest -q -p no:cacheprovider regress/system
+	$(PYTHON) -m pytest -q -p no:cacheprovider \
+	    -n $$((2 * $$(nproc))) regress/system
+
+# The same with dice, for up to ten minutes each.
+.PHONY: long
+long: all
+	MTGCPD_LONG=540 $(PYTHON) -m pytest -q -p no:cacheprovider \
+	    regress/system/test_scripts.py -k many
+	MTGCPD_LONG=540 $(PYTHON) -m pytest -q -p no:cacheprovider \
+	    regress/system/test_kill.py -k many
+	$(MAKE) $(B)/regress/unit/test_schedules
+	MTGCPD_SCHEDULES=400000 timeout 600 $(B)/regress/unit/test_schedules
 
 # The sources as C files see them: the grammar is left to the compilers.
 C_FILES :=	$(shell find src proc common regress -name '*.[ch]')

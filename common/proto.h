@@ -19,6 +19,8 @@
  * against this before anyone looks at it.
  */
 
+#define NAMESERVERS_MAX 8
+
 #define VERSION_LEN   64
 #define PROJECT_LEN   96
 #define REGION_LEN    64

@@ -260,12 +260,16 @@ void
 hosts_nameservers(struct nameservers *list)
 {
 	char line[256], address[ADDRESS_LEN];
+	int count = 0;
 	FILE *file;
 
 	file = fopen("/etc/resolv.conf", "re");
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "nameserver %45s", address) == 1)
+	while (file != NULL && count < NAMESERVERS_MAX &&
+	    fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "nameserver %45s", address) == 1) {
 			add_nameserver(list, address);
+			count++;
+		}
 	if (file != NULL)
 		fclose(file);
 	if (TAILQ_EMPTY(list))

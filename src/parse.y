@@ -838,7 +838,7 @@ set_nameserver(char *text, int64_t port)
 {
 	struct nameserver *ns, *other;
 	u_char address[sizeof(struct in6_addr)];
-	int family;
+	int family, count = 0;
 
 	if (cur != conf->top)
 		yyerror("\"nameserver\" does not belong into a failover block");
@@ -854,6 +854,8 @@ set_nameserver(char *text, int64_t port)
 	ns->port = port;
 	inet_ntop(family, address, ns->address, sizeof(ns->address));
 	TAILQ_FOREACH(other, &conf->nameservers, entry) {
+		if (++count == NAMESERVERS_MAX)
+			yyerror("more than %d name servers", NAMESERVERS_MAX);
 		if (other->port == ns->port &&
 		    strcmp(other->address, ns->address) == 0)
 			yyerror("nameserver %s is given twice", ns->address);

@@ -23,7 +23,6 @@
 #define TIMEOUT	    2000 /* milliseconds, for the first try */
 #define TRIES	    3
 #define SOCKETS_MAX 16
-#define SERVERS_MAX 8
 
 /* A socket of c-ares's, in our loop. */
 struct watch {
@@ -35,7 +34,7 @@ static struct event_base *base;
 static ares_channel ares;
 static struct event *timer;
 static struct watch watches[SOCKETS_MAX];
-static char servers[SERVERS_MAX * (ADDRESS_LEN + 10)];
+static char servers[NAMESERVERS_MAX * (ADDRESS_LEN + 10)];
 
 /* One lookup. */
 struct lookup {
@@ -191,7 +190,7 @@ nameserver(const struct imsg *imsg)
 	    strchr(msg.address, ':') == NULL ? "%s%s:%u" : "%s[%s]:%u",
 	    servers[0] == '\0' ? "" : ",", msg.address, msg.port);
 	if (strlcat(servers, text, sizeof(servers)) >= sizeof(servers))
-		fatalx("more than %d name servers", SERVERS_MAX);
+		fatalx("more than %d name servers", NAMESERVERS_MAX);
 	/* c-ares takes no other servers while it waits for an answer of these;
 	 * who waits is told, and asks again. */
 	ares_cancel(ares);

@@ -208,6 +208,7 @@ void google_detail(struct response *, const char *, const char *, const char *,
 /* token.c */
 void token_handle(struct request *, struct response *);
 void token_identify(struct request *);
+char *token_asker(const struct request *);
 bool token_expired(const json_t *);
 bool token_has_scope(const json_t *, const char *);
 void token_revoke_all(void);

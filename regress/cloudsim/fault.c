@@ -215,9 +215,23 @@ fault_remove(long id)
 }
 
 static bool
-fault_matches(struct fault *f, struct request *req)
+fault_account(const struct fault *f, const struct request *req)
 {
 	const char *sa = json_str(req->grant, "sa");
+	char *asker;
+	bool match;
+
+	if (sa != NULL)
+		return (strcmp(sa, f->sa) == 0);
+	asker = token_asker(req);
+	match = asker != NULL && strcmp(asker, f->sa) == 0;
+	free(asker);
+	return (match);
+}
+
+static bool
+fault_matches(struct fault *f, struct request *req)
+{
 	char *full;
 	bool match;
 
@@ -225,7 +239,7 @@ fault_matches(struct fault *f, struct request *req)
 		return (false);
 	if (f->method != NULL && strcmp(f->method, req->method) != 0)
 		return (false);
-	if (f->sa != NULL && (sa == NULL || strcmp(sa, f->sa) != 0))
+	if (f->sa != NULL && !fault_account(f, req))
 		return (false);
 	if (f->scope != NULL &&
 	    !(req->cloudflare ? strcmp(f->scope, "cloudflare") == 0 :

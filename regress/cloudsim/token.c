@@ -315,6 +315,29 @@ token_identify(struct request *req)
 	req->grant = json_incref(json_object_get(grants, token));
 }
 
+/* Who asks for a token with an assertion, whatever that is worth; NULL: nobody
+ * does, else the caller's to free. */
+char *
+token_asker(const struct request *req)
+{
+	char *jwt, *dot, *end, *name = NULL;
+	json_t *claims;
+
+	if (strcmp(req->path, "/token") != 0 || req->body == NULL)
+		return (NULL);
+	jwt = query_get(req->body, "assertion");
+	dot = jwt == NULL ? NULL : strchr(jwt, '.');
+	end = dot == NULL ? NULL : strchr(dot + 1, '.');
+	if (end != NULL) {
+		claims = jwt_part(dot + 1, (size_t)(end - dot - 1));
+		if (json_str(claims, "iss") != NULL)
+			name = xasprintf("%s", json_str(claims, "iss"));
+		json_decref(claims);
+	}
+	free(jwt);
+	return (name);
+}
+
 bool
 token_expired(const json_t *grant)
 {

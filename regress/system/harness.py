@@ -102,9 +102,11 @@ class Clouds:
         return self.call("POST", "/bgp",
                          dict(router=router, status=status, **more))
 
-    def fault(self, action, path, method=None, scope=None, count=0, skip=0,
-              **more):
+    def fault(self, action, path, method=None, scope=None, sa=None, count=0,
+              skip=0, **more):
         match = {"path": path}
+        if sa:
+            match["sa"] = sa
         if method:
             match["method"] = method
         if scope:

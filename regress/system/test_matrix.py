@@ -369,6 +369,69 @@ def test_writing(place, clouds):
     assert cells > 180
 
 
+# The exchange of an assertion for a token is an endpoint of its own: no token,
+# no calls.  Each role has one, from an account of its own.
+TOKEN_QUICK = """interval 0.25
+handover no
+drain 0
+retries bgp-update 0
+retries cloudflare 0
+timeout connect 1
+timeout api 1
+timeout health 1
+timeout bgp-update 2
+log level info"""
+
+PROBER, ACTUATOR = (f"mtgcpd-{role}@demo-project.iam.gserviceaccount.com"
+                    for role in ("prober", "actuator"))
+
+# An exchange has 30 s; that one which hangs fails is in test_unknown.py.
+TOKEN_ROWS = [row for row in ROWS if "token" in row["apis"]
+              and row["transport"] != "timeout"]
+
+
+def token_says(row, text):
+    """The reason is that there is no token, and why."""
+    assert "token" in text, (row["name"], text)
+    if not row["transport"] and row["status"] >= 400:
+        assert f"HTTP {row['status']}" in text, (row["name"], text)
+
+
+@pytest.mark.parametrize("row", TOKEN_ROWS, ids=lambda row: row["name"])
+def test_no_token_to_read(place, clouds, row):
+    """Without the prober's token nothing is known and nothing written."""
+    clouds.fault(path="^/token$", sa=PROBER, **fault_of(row))
+    clouds.health(LOCAL, "UNHEALTHY")
+    daemon = place.daemon(clouds, "A", TOKEN_QUICK)
+    event = daemon.wait_event(
+        lambda e: e["event_type"] == "health_check_result"
+        and e["error_message"] and "token" in e["error_message"]
+        and "has not" not in e["error_message"], what="no token")
+    token_says(row, event["error_message"])
+    daemon.wait_cycles(2)
+    assert {e["details"]["state_code"] for e in daemon.cycles()} == {0}
+    assert clouds.writes() == []
+    clouds.clear_faults()
+    daemon.wait_state(2)
+
+
+@pytest.mark.parametrize("row", TOKEN_ROWS, ids=lambda row: row["name"])
+def test_no_token_to_write(place, clouds, row):
+    """Without the actuator's token what is decided cannot be done; the routes
+    do not change either, if the router comes first."""
+    clouds.fault(path="^/token$", sa=ACTUATOR, **fault_of(row))
+    clouds.health(REMOTE, "UNHEALTHY")
+    daemon = place.daemon(clouds, "A", TOKEN_QUICK)
+    event = daemon.wait_event(
+        lambda e: e["event_type"] == "bgp_advertisement_change"
+        and e["result"] == "failure", what="a failure")
+    token_says(row, event["error_message"])
+    assert clouds.writes() == []
+    clouds.clear_faults()
+    daemon.wait_state(3)
+    assert advertises(clouds.router("router-a")["bgp"], A["secondary"])
+
+
 def test_nothing_is_left_out():
     """Rows that the matrix cannot make are those that are tested otherwise."""
     assert LEFT_OUT == {
