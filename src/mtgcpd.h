@@ -162,6 +162,7 @@ struct parent {
 	struct event_base *base;
 	struct conf *conf;
 	const char *file; /* that the configuration was read from */
+	bool env;	  /* it is an environment file */
 	bool foreground;
 	bool test;    /* the connectivity, and no more */
 	bool verbose; /* debug messages, whatever the configuration says */

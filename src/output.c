@@ -26,6 +26,14 @@ static struct {
 	bool to_stderr;
 } output = { .fd = -1 };
 
+/* The name in the syslog, which goes with the configuration. */
+static void
+open_syslog(const struct conf *conf)
+{
+	openlog(conf->log_ident == NULL ? "mt-gcpd" : conf->log_ident,
+	    LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
 static const char *
 level_name(int priority)
 {
@@ -53,7 +61,7 @@ output_open(const struct conf *conf, bool foreground)
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
 	if (output.to_syslog)
-		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		open_syslog(conf);
 	if (output.path == NULL)
 		return (0);
 	output.fd = open(output.path,
@@ -76,8 +84,8 @@ output_reload(const struct conf *conf, bool foreground)
 
 	if (output.to_syslog && !conf->log_syslog)
 		closelog();
-	else if (!output.to_syslog && conf->log_syslog)
-		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	else if (conf->log_syslog)
+		open_syslog(conf);
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
 	output.path = conf->log_file;
