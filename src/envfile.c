@@ -872,6 +872,7 @@ set_calls(struct env *env)
 static void
 check_without_effect(struct env *env)
 {
+	uint32_t errors = env->conf->errors;
 	bool asked;
 	enum key key;
 	size_t i;
@@ -884,7 +885,7 @@ check_without_effect(struct env *env)
 		else if (keys[key].fallback != NULL)
 			(void)number(env, key);
 		(void)value(env, key);
-		if (asked)
+		if (asked && errors == env->conf->errors)
 			warning(env,
 			    "%s: no effect: this version has no \"%s\"",
 			    keys[key].name, without_effect[i].statement);

@@ -132,8 +132,8 @@ print_logging(FILE *fp, const struct conf *conf)
 {
 	fprintf(fp, "log level %s\n", level_name(conf->log_level));
 	if (conf->log_ident != NULL)
-		fputs("# The syslog has it as \"mt-gcpd\", whatever "
-		      "LOGGER_NAME was.\n",
+		fputs("# No statement has LOGGER_NAME: the syslog's "
+		      "name is mt-gcpd.\n",
 		    fp);
 	fprintf(fp, "log syslog %s\n", yesno(conf->log_syslog));
 	fprintf(fp, "log stderr %s\n", yesno(conf->log_stderr));
