@@ -210,7 +210,7 @@ struct env {
 	bool token;	      /* there is one */
 	bool broken;	      /* a line was not understood: none is missing */
 	bool later;	      /* a key of the later generation's is there */
-	char directory[PATH_MAX]; /* of the file, with a slash; or empty */
+	char directory[2 * PATH_MAX]; /* of the file, with a slash; or empty */
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -431,6 +431,15 @@ yes(struct env *env, enum key key)
 	return (false);
 }
 
+/* What is wrong about two keys is in the line of the first or, where that has
+ * its default, of the other. */
+static void
+blame(struct env *env, enum key key, enum key other)
+{
+	env->conf->here.line = env->value[key] != NULL ? env->line[key] :
+							 env->line[other];
+}
+
 /* Use a text, which may be absent, for what the statement says. */
 static void
 set_text(struct env *env, enum key key, int statement, char **dest,
@@ -463,7 +472,7 @@ set_path(struct env *env, enum key key, int statement, char **dest,
     const char *(*check)(const char *))
 {
 	const char *text = value(env, key);
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX + ENV_LINE_LEN];
 
 	if (text != NULL && *text != '/') {
 		while (strncmp(text, "./", 2) == 0)
@@ -682,6 +691,7 @@ set_cloudflare(struct env *env)
 	errors = env->conf->errors;
 	failed = number(env, KEY_FAILED);
 	priority = number(env, KEY_PRIORITY);
+	blame(env, KEY_PRIORITY, KEY_FAILED);
 	if (errors == env->conf->errors && priority >= failed)
 		conf_error(env->conf,
 		    "%s: expected less than %s, %lld: the lower wins",
@@ -705,12 +715,13 @@ set_window(struct env *env)
 
 	window = number(env, KEY_WINDOW);
 	threshold = number(env, KEY_THRESHOLD);
+	blame(env, KEY_THRESHOLD, KEY_WINDOW);
 	if (!asymmetric && errors == env->conf->errors && threshold > window)
 		conf_error(env->conf, "%s: expected at most %s, %lld, not %lld",
 		    keys[KEY_THRESHOLD].name, keys[KEY_WINDOW].name,
 		    (long long)window, (long long)threshold);
 	if (asymmetric && (window != 5 || threshold != 3)) {
-		env->conf->here.line = env->line[KEY_ASYMMETRIC];
+		blame(env, KEY_ASYMMETRIC, KEY_WINDOW);
 		warning(env,
 		    "%s: it is 4 of 5, %s and %s have no effect beside it",
 		    keys[KEY_ASYMMETRIC].name, keys[KEY_WINDOW].name,
@@ -860,6 +871,7 @@ set_calls(struct env *env)
 	f->backoff_max = (uint32_t)milliseconds(env, KEY_BACKOFF_MAX);
 	f->backoff_initial = (uint32_t)milliseconds(env, KEY_BACKOFF_INITIAL);
 	(void)claim(env, ST_BACKOFF);
+	blame(env, KEY_BACKOFF_INITIAL, KEY_BACKOFF_MAX);
 	if (errors == env->conf->errors && f->backoff_initial > f->backoff_max)
 		conf_error(env->conf, "%s: expected at most %s, %g",
 		    keys[KEY_BACKOFF_INITIAL].name, keys[KEY_BACKOFF_MAX].name,
@@ -901,13 +913,18 @@ check_without_effect(struct env *env)
 static void
 find_directory(struct env *env)
 {
-	const char *slash = strrchr(env->file, '/');
-	char cwd[PATH_MAX] = "";
+	char cwd[PATH_MAX], *end;
 
-	if (*env->file != '/' && getcwd(cwd, sizeof(cwd)) != NULL)
-		strlcat(cwd, "/", sizeof(cwd));
-	snprintf(env->directory, sizeof(env->directory), "%s%.*s", cwd,
-	    slash == NULL ? 0 : (int)(slash - env->file + 1), env->file);
+	if (*env->file != '/' && getcwd(cwd, sizeof(cwd)) != NULL) {
+		strlcpy(env->directory, cwd, sizeof(env->directory));
+		strlcat(env->directory, "/", sizeof(env->directory));
+	}
+	strlcat(env->directory, env->file, sizeof(env->directory));
+	end = strrchr(env->directory, '/');
+	if (end == NULL)
+		*env->directory = '\0';
+	else
+		end[1] = '\0';
 }
 
 static struct failover_conf *
