@@ -541,9 +541,15 @@ set_logging(struct env *env)
 	    value_absolute);
 	conf->events_stderr = yes(env, KEY_STRUCTURED_CONSOLE);
 	(void)claim(env, ST_EVENTS_STDERR);
-	if (yes(env, KEY_STRUCTURED_FILE))
-		set_path(env, KEY_STRUCTURED_LOG_FILE, ST_EVENTS_FILE,
-		    &conf->events_file, value_absolute);
+	if (!yes(env, KEY_STRUCTURED_FILE))
+		return;
+	if (env->value[KEY_STRUCTURED_FILE] != NULL &&
+	    env->value[KEY_STRUCTURED_LOG_FILE] == NULL)
+		warning(env, "%s: no effect without %s",
+		    keys[KEY_STRUCTURED_FILE].name,
+		    keys[KEY_STRUCTURED_LOG_FILE].name);
+	set_path(env, KEY_STRUCTURED_LOG_FILE, ST_EVENTS_FILE,
+	    &conf->events_file, value_absolute);
 }
 
 /* Paths are put behind it, so it does not end in a slash. */

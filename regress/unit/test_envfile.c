@@ -571,6 +571,8 @@ test_warnings(void **arg __unused)
 	struct conf *conf;
 
 	conf_free(warned("FOO=" TOKEN, "FOO: unknown key"));
+	conf_free(warned("ENABLE_STRUCTURED_FILE=true",
+	    "ENABLE_STRUCTURED_FILE: no effect without STRUCTURED_LOG_FILE"));
 	*told = '\0';
 	conf = read_text("PRIMARY_PREFIX=192.0.2.9/24\nBGP_PEER_PROJECT=\n");
 	assert_null(conf);
