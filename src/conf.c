@@ -256,6 +256,7 @@ conf_free(struct conf *conf)
 	free(conf->file);
 	free(conf->ca_file);
 	free(conf->chroot);
+	free(conf->log_ident);
 	free(conf->log_file);
 	free(conf->events_file);
 	free(conf->control_path);

@@ -26,6 +26,8 @@
 
 #define USER_PREFIX "mtgcpd-" /* and the name of the role */
 
+#define ENV_LINE_LEN 8192 /* of a line in an environment file, with its NUL */
+
 /* Clouds that are configured, though no process speaks to them. */
 enum conf_url {
 	URL_LOGGING = API_MAX,
@@ -162,6 +164,7 @@ struct account {
 	uint32_t index; /* 0, 1, ... in the order of the list */
 	char *id;
 	char *token_file;
+	bool env; /* token_file is an environment file */
 };
 TAILQ_HEAD(accounts, account);
 
@@ -216,6 +219,7 @@ struct rotation {
 
 struct conf {
 	char *file;			/* where it came from, for messages */
+	bool env;			/* that is an environment file */
 	char *credentials[ROLE_MAX];	/* key files of prober and actuator */
 	char *url[URL_MAX];		/* without a slash at the end */
 	char *ca_file;			/* NULL: the system's bundle */
@@ -224,6 +228,7 @@ struct conf {
 	char *chroot;
 	int log_level; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG */
 	bool log_syslog;
+	char *log_ident; /* in the syslog; NULL: mt-gcpd */
 	bool log_stderr;
 	char *log_file;
 	struct rotation log_rotation;
@@ -250,6 +255,23 @@ struct conf {
 /* parse.y */
 struct conf *conf_parse(const char *file);
 int conf_macro(const char *assignment);
+
+/* A line of an environment file. */
+struct env_line {
+	int number;
+	char *key;	   /* NULL: not understood */
+	char *value;	   /* without its quotes */
+	const char *error; /* what is wrong with the line, or NULL */
+	char text[ENV_LINE_LEN];
+};
+
+/* envline.c */
+bool env_line(FILE *, struct env_line *);
+
+/* envfile.c */
+struct conf *env_read(FILE *, const char *file);
+struct conf *env_parse(const char *file);
+char *env_token(const char *file, size_t *len, char *why, size_t whylen);
 
 /* conf.c */
 struct conf *conf_new(void);
@@ -291,6 +313,7 @@ void conf_print(const struct conf *, FILE *);
 /* secretfile.c */
 int secret_open(const char *path, char *why, size_t len);
 int public_open(const char *path, char *why, size_t len);
+int lax_open(const char *path, char *why, size_t len);
 int conf_check_files(const struct conf *);
 
 #endif /* MTGCPD_CONF_H */

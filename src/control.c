@@ -387,25 +387,9 @@ listener_open(struct listener *listener, const char *path, const char *group,
 	return (group_own(path, group));
 }
 
-/*
- * Listen where the configuration, which must outlive this, says: for
- * administrators, and where only looking is allowed for everybody.  Returns -1
- * and says why if that cannot be.
- */
-int
-control_open(const struct conf *conf)
-{
-	bucket_set(&bucket, REQUESTS_RATE * 1000, REQUESTS_BURST, mono_ms());
-	if (listener_open(&listeners[0], conf->control_path,
-		conf->control_group, 0660) == -1)
-		return (-1);
-	if (conf->control_looks == NULL)
-		return (0);
-	return (listener_open(&listeners[1], conf->control_looks, NULL, 0666));
-}
-
-/* Give an event to all who follow them; whoever is too slow is let go. */
-void
+/* Give an event to all who follow them; whoever is too slow is let go.  It may
+ * also be what a command waits for. */
+static void
 control_event(const char *line, size_t len)
 {
 	struct client *client, *next;
@@ -418,6 +402,7 @@ control_event(const char *line, size_t len)
 		else
 			client_bytes(client, line, len);
 	}
+	control_progress();
 }
 
 /* Something that a command may wait for has happened: those that are at their
@@ -442,6 +427,25 @@ control_progress(void)
 	}
 }
 
+/*
+ * Listen where the configuration, which must outlive this, says: for
+ * administrators, and where only looking is allowed for everybody.  Returns -1
+ * and says why if that cannot be.
+ */
+int
+control_open(const struct conf *conf)
+{
+	bucket_set(&bucket, REQUESTS_RATE * 1000, REQUESTS_BURST, mono_ms());
+	if (listener_open(&listeners[0], conf->control_path,
+		conf->control_group, 0660) == -1)
+		return (-1);
+	if (conf->control_looks != NULL &&
+	    listener_open(&listeners[1], conf->control_looks, NULL, 0666) == -1)
+		return (-1);
+	event_follow(control_event);
+	return (0);
+}
+
 /* Stop listening, and let all clients go. */
 void
 control_close(void)
@@ -449,6 +453,7 @@ control_close(void)
 	struct client *client;
 	size_t i;
 
+	event_follow(NULL);
 	while ((client = TAILQ_FIRST(&clients)) != NULL)
 		client_free(client);
 	for (i = 0; i < 2; i++) {

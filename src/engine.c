@@ -450,7 +450,6 @@ engine_cycle_event(struct failover *failover, int64_t now)
 	};
 
 	failover->reported = failover->cycle;
-	control_progress();
 	if (failover->calls_failed)
 		head.result = RESULT_FAILURE;
 	else if (failover->plan.skipped ||

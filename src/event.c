@@ -21,6 +21,7 @@ static struct {
 	struct logfile file;
 	bool debug;
 	bool to_stderr;
+	void (*follower)(const char *, size_t);
 } events = { .file = { .fd = -1 } };
 
 static const char *const result_names[] = {
@@ -145,7 +146,8 @@ event_emit(const struct event_head *head, json_t *details)
 	len = strlen(text);
 	text[len++] = '\n'; /* in place of the NUL: write() needs none */
 	event_write(text, len);
-	control_event(text, len);
+	if (events.follower != NULL)
+		events.follower(text, len);
 	free(text);
 }
 
@@ -177,6 +179,13 @@ event_waiting(const struct decision *decision)
 	    decision->pending_left < 0 ?
 		json_null() :
 		json_real((double)decision->pending_left / 1000.0)));
+}
+
+/* Have follower called with every event, as a line; NULL: nobody. */
+void
+event_follow(void (*follower)(const char *, size_t))
+{
+	events.follower = follower;
 }
 
 /* Close the event file. */

@@ -28,7 +28,8 @@ static __dead void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-f file]\n");
+	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-e file | "
+	    "-f file]\n");
 	exit(2);
 }
 
@@ -606,7 +607,8 @@ print_version(void)
 }
 
 struct options {
-	const char *file;
+	const char *file; /* NULL: none was named */
+	bool env;	  /* it is an environment file */
 	bool foreground;
 	bool check;
 	bool print;
@@ -619,8 +621,7 @@ get_options(struct options *options, int argc, char *argv[])
 {
 	int ch;
 
-	options->file = CONF_FILE;
-	while ((ch = getopt(argc, argv, "D:df:nptVv")) != -1) {
+	while ((ch = getopt(argc, argv, "D:de:f:nptVv")) != -1) {
 		switch (ch) {
 		case 'D':
 			if (conf_macro(optarg) == -1) {
@@ -634,8 +635,13 @@ get_options(struct options *options, int argc, char *argv[])
 		case 'd':
 			options->foreground = true;
 			break;
+		case 'e':
 		case 'f':
+			if (options->file != NULL &&
+			    options->env != (ch == 'e'))
+				usage();
 			options->file = optarg;
+			options->env = ch == 'e';
 			break;
 		case 'n':
 			options->check = true;
@@ -657,6 +663,8 @@ get_options(struct options *options, int argc, char *argv[])
 	}
 	if (optind != argc)
 		usage();
+	if (options->file == NULL)
+		options->file = CONF_FILE;
 }
 
 int
@@ -667,10 +675,11 @@ main(int argc, char *argv[])
 	int status = 0;
 
 	get_options(&options, argc, argv);
-	conf = conf_parse(options.file);
+	conf = options.env ? env_parse(options.file) : conf_parse(options.file);
 	if (conf == NULL)
 		return (errno == EINVAL ? 2 : 1);
 	mtgcpd.file = options.file;
+	mtgcpd.env = options.env;
 	mtgcpd.foreground = options.foreground;
 	mtgcpd.verbose = options.verbose;
 	if (options.verbose)

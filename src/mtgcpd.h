@@ -191,6 +191,7 @@ struct parent {
 	struct event_base *base;
 	struct conf *conf;
 	const char *file; /* that the configuration was read from */
+	bool env;	  /* it is an environment file */
 	bool foreground;
 	bool test; /* the connectivity, and no more */
 	int64_t started;
@@ -224,7 +225,6 @@ void correlation_id(char *, size_t);
 
 /* control.c */
 int control_open(const struct conf *);
-void control_event(const char *line, size_t len);
 void control_progress(void);
 void control_close(void);
 
@@ -270,6 +270,7 @@ void event_emit(const struct event_head *, json_t *details);
 json_t *event_verdict(enum verdict);
 json_t *event_waiting(const struct decision *);
 const char *event_result(enum outcome);
+void event_follow(void (*)(const char *line, size_t len));
 void event_close(void);
 
 /* explain.c */

@@ -40,6 +40,14 @@ static struct {
 	int64_t told; /* when that was told last */
 } last;
 
+/* The name in the syslog, which goes with the configuration. */
+static void
+open_syslog(const struct conf *conf)
+{
+	openlog(conf->log_ident == NULL ? "mt-gcpd" : conf->log_ident,
+	    LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
 static const char *
 level_name(int priority)
 {
@@ -88,7 +96,7 @@ output_open(const struct conf *conf, bool foreground)
 	output.to_stderr = foreground || conf->log_stderr;
 	output.journal = is_journal();
 	if (output.to_syslog)
-		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		open_syslog(conf);
 	if (conf->log_file == NULL || output_file(conf) == 0)
 		return (0);
 	fprintf(stderr, "mt-gcpd: %s: %s\n", conf->log_file, strerror(errno));
@@ -102,8 +110,8 @@ output_reload(const struct conf *conf, bool foreground)
 {
 	if (output.to_syslog && !conf->log_syslog)
 		closelog();
-	else if (!output.to_syslog && conf->log_syslog)
-		openlog("mt-gcpd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	else if (conf->log_syslog)
+		open_syslog(conf);
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
 	if (conf->log_file == NULL)

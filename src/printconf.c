@@ -144,6 +144,10 @@ static void
 print_logging(FILE *fp, const struct conf *conf)
 {
 	fprintf(fp, "log level %s\n", level_name(conf->log_level));
+	if (conf->log_ident != NULL)
+		fputs("# No statement has LOGGER_NAME: the syslog's "
+		      "name is mt-gcpd.\n",
+		    fp);
 	fprintf(fp, "log syslog %s\n", yesno(conf->log_syslog));
 	fprintf(fp, "log stderr %s\n", yesno(conf->log_stderr));
 	print_log(fp, "log file ", conf->log_file, &conf->log_rotation);
@@ -188,6 +192,19 @@ print_global(FILE *fp, const struct conf *conf)
 	    conf->limit_burst);
 }
 
+/* The token itself is in an environment file, which is not of use here. */
+static void
+print_account(FILE *fp, const struct account *account)
+{
+	if (account->env)
+		fputs("\t# To be filled in: a file, of mode 0600, with the "
+		      "value of CLOUDFLARE_API_TOKEN.\n",
+		    fp);
+	print_string(fp, "\tcloudflare account ", account->id, "");
+	print_string(fp, " token file ",
+	    account->env ? "" : account->token_file, "\n");
+}
+
 static void
 print_sides(FILE *fp, const struct failover_conf *f)
 {
@@ -205,8 +222,7 @@ print_sides(FILE *fp, const struct failover_conf *f)
 	    prefix_text(&f->prefix[PRIMARY], buf, sizeof(buf)));
 	fprintf(fp, "\tsecondary prefix %s\n",
 	    prefix_text(&f->prefix[SECONDARY], buf, sizeof(buf)));
-	print_string(fp, "\tcloudflare account ", f->account->id, "");
-	print_string(fp, " token file ", f->account->token_file, "\n");
+	print_account(fp, f->account);
 	print_string(fp, "\tcloudflare routes matching ", f->match, "");
 	fprintf(fp, " priority %u failed %u", f->priority, f->failed);
 	if (f->expect != -1)
@@ -334,7 +350,8 @@ print_retries(FILE *fp, const struct failover_conf *f)
  * Print a complete configuration, as conf_parse() returns it, so that parsing
  * what was printed gives the same.  Defaults and what was said at the top for
  * all failovers are written into every block.  There are no secrets in it:
- * they are in the files that it names.
+ * they are in the files that it names; and the file of a token that was in an
+ * environment file is left to be filled in.
  */
 void
 conf_print(const struct conf *conf, FILE *fp)

@@ -54,14 +54,16 @@ done:
 	return (bytes);
 }
 
+/* lax: what an environment file names may have an unsafe mode. */
 static char *
-read_secret(const char *path, size_t *len)
+read_secret(const char *path, bool lax, size_t *len)
 {
 	char why[REASON_LEN];
 	char *bytes;
 	int fd;
 
-	fd = secret_open(path, why, sizeof(why));
+	fd = lax ? lax_open(path, why, sizeof(why)) :
+		   secret_open(path, why, sizeof(why));
 	if (fd == -1) {
 		log_errorx("%s", why);
 		return (NULL);
@@ -99,7 +101,7 @@ push_key(struct channel *signer, const struct conf *conf, enum role role)
 	char *bytes;
 	size_t len;
 
-	bytes = read_secret(conf->credentials[role], &len);
+	bytes = read_secret(conf->credentials[role], conf->env, &len);
 	if (bytes == NULL)
 		return (-1);
 	channel_send_chunks(signer, IMSG_KEY_CHUNK, IMSG_KEY_END,
@@ -278,6 +280,21 @@ push_act(struct channel *actuator, const struct failover_conf *fc)
 	push_names(actuator, IMSG_CONF_PEER, fc->index, &fc->peers);
 }
 
+/* The token as its file has it now; as read_secret(). */
+static char *
+read_token(const struct account *account, size_t *len)
+{
+	char why[REASON_LEN];
+	char *bytes;
+
+	if (!account->env)
+		return (read_secret(account->token_file, false, len));
+	bytes = env_token(account->token_file, len, why, sizeof(why));
+	if (bytes == NULL)
+		log_errorx("%s", why);
+	return (bytes);
+}
+
 /*
  * Send the Cloudflare token of an account.  Returns -1, having said why, if the
  * file cannot be read, is unsafe or too long to be a token.
@@ -289,7 +306,7 @@ push_cf_token(struct channel *actuator, const struct account *account)
 	size_t len;
 	int r = 0;
 
-	bytes = read_secret(account->token_file, &len);
+	bytes = read_token(account, &len);
 	if (bytes == NULL)
 		return (-1);
 	if (len > OPAQUE_MAX) {

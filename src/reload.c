@@ -47,7 +47,10 @@ static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR };
 static void
 tell_log(const char *line)
 {
-	log_errorx("%s", line);
+	if (strstr(line, "warning: ") != NULL)
+		log_warnx("%s", line);
+	else
+		log_errorx("%s", line);
 }
 
 /* The one that is under way has come to its end. */
@@ -204,7 +207,8 @@ reload_begin(void)
 	reload.number = ++reloads.begun;
 	log_info("reading %s again", mtgcpd.file);
 	conf_tell = tell_log;
-	reload.conf = conf_parse(mtgcpd.file);
+	reload.conf = mtgcpd.env ? env_parse(mtgcpd.file) :
+				   conf_parse(mtgcpd.file);
 	if (reload.conf == NULL) {
 		reload_refuse("the configuration is not valid");
 		return (reloads.begun);

@@ -37,48 +37,75 @@ refuse(int error, char *why, size_t len, const char *fmt, ...)
  * opened, not about what the path leads to by now.
  */
 static int
-check_file(int fd, const char *path, mode_t unsafe, char *why, size_t len)
+check_owner(const struct stat *st, const char *path, char *why, size_t len)
+{
+	uid_t euid = geteuid();
+
+	if (!S_ISREG(st->st_mode))
+		return (
+		    refuse(EPERM, why, len, "%s: not a regular file", path));
+	if (st->st_uid == 0 || st->st_uid == euid)
+		return (0);
+	if (euid == 0)
+		return (refuse(EPERM, why, len,
+		    "%s: unsafe owner: "
+		    "uid %u, expected root",
+		    path, st->st_uid));
+	return (refuse(EPERM, why, len,
+	    "%s: unsafe owner: uid %u, "
+	    "expected root or uid %u",
+	    path, st->st_uid, euid));
+}
+
+static int
+check_mode(const struct stat *st, const char *path, mode_t unsafe, char *why,
+    size_t len)
+{
+	if ((st->st_mode & unsafe) == 0)
+		return (0);
+	return (refuse(EPERM, why, len,
+	    "%s: unsafe mode: %04o, "
+	    "expected no %s for group and others (%04o)",
+	    path, st->st_mode & ALLPERMS,
+	    unsafe == SECRET_BAD ? "access" : "writing",
+	    st->st_mode & ALLPERMS & ~unsafe));
+}
+
+static int
+check_size(const struct stat *st, const char *path, char *why, size_t len)
+{
+	if (st->st_size == 0)
+		return (refuse(EPERM, why, len, "%s: the file is empty", path));
+	if (st->st_size > SECRET_MAX)
+		return (refuse(EPERM, why, len,
+		    "%s: %lld bytes are too many: "
+		    "expected at most %d",
+		    path, (long long)st->st_size, SECRET_MAX));
+	return (0);
+}
+
+static int
+check_file(int fd, const char *path, mode_t unsafe, bool lax, char *why,
+    size_t len)
 {
 	struct stat st;
-	uid_t euid = geteuid();
 
 	if (fstat(fd, &st) == -1)
 		return (
 		    refuse(errno, why, len, "%s: %s", path, strerror(errno)));
-	if (!S_ISREG(st.st_mode))
-		return (
-		    refuse(EPERM, why, len, "%s: not a regular file", path));
-	if (st.st_uid != 0 && st.st_uid != euid) {
-		if (euid == 0)
-			return (refuse(EPERM, why, len,
-			    "%s: unsafe owner: "
-			    "uid %u, expected root",
-			    path, st.st_uid));
-		return (refuse(EPERM, why, len,
-		    "%s: unsafe owner: uid %u, "
-		    "expected root or uid %u",
-		    path, st.st_uid, euid));
-	}
-	if ((st.st_mode & unsafe) != 0)
-		return (refuse(EPERM, why, len,
-		    "%s: unsafe mode: %04o, "
-		    "expected no %s for group and others (%04o)",
-		    path, st.st_mode & ALLPERMS,
-		    unsafe == SECRET_BAD ? "access" : "writing",
-		    st.st_mode & ALLPERMS & ~unsafe));
-	if (unsafe == SECRET_BAD && st.st_size == 0)
-		return (refuse(EPERM, why, len, "%s: the file is empty", path));
-	if (unsafe == SECRET_BAD && st.st_size > SECRET_MAX)
-		return (refuse(EPERM, why, len,
-		    "%s: %lld bytes are too many: "
-		    "expected at most %d",
-		    path, (long long)st.st_size, SECRET_MAX));
+	if (check_owner(&st, path, why, len) == -1 ||
+	    (unsafe == SECRET_BAD && check_size(&st, path, why, len) == -1))
+		return (-1);
+	if (!lax)
+		return (check_mode(&st, path, unsafe, why, len));
+	*why = '\0';
+	(void)check_mode(&st, path, unsafe, why, len);
 	return (0);
 }
 
 /* A FIFO must not make us wait, so it is opened without blocking. */
 static int
-open_checked(const char *path, mode_t unsafe, char *why, size_t len)
+open_checked(const char *path, mode_t unsafe, bool lax, char *why, size_t len)
 {
 	int error, fd;
 
@@ -86,7 +113,7 @@ open_checked(const char *path, mode_t unsafe, char *why, size_t len)
 	if (fd == -1)
 		return (
 		    refuse(errno, why, len, "%s: %s", path, strerror(errno)));
-	if (check_file(fd, path, unsafe, why, len) == -1) {
+	if (check_file(fd, path, unsafe, lax, why, len) == -1) {
 		error = errno;
 		close(fd);
 		errno = error;
@@ -112,15 +139,15 @@ secret_open(const char *path, char *why, size_t len)
 
 	directory = getenv("CREDENTIALS_DIRECTORY");
 	if (*path == '/' || directory == NULL || *directory != '/')
-		return (open_checked(path, SECRET_BAD, why, len));
+		return (open_checked(path, SECRET_BAD, false, why, len));
 	n = snprintf(full, sizeof(full), "%s/%s", directory, path);
 	if (n < 0 || (size_t)n >= sizeof(full))
 		return (refuse(ENAMETOOLONG, why, len, "%s: %s", path,
 		    strerror(ENAMETOOLONG)));
-	fd = open_checked(full, SECRET_BAD, why, len);
+	fd = open_checked(full, SECRET_BAD, false, why, len);
 	if (fd != -1 || errno != ENOENT)
 		return (fd);
-	fd = open_checked(path, SECRET_BAD, why, len);
+	fd = open_checked(path, SECRET_BAD, false, why, len);
 	if (fd == -1 && errno == ENOENT)
 		return (refuse(ENOENT, why, len, "%s: %s, nor is it in %s",
 		    path, strerror(ENOENT), directory));
@@ -135,35 +162,62 @@ secret_open(const char *path, char *why, size_t len)
 int
 public_open(const char *path, char *why, size_t len)
 {
-	return (open_checked(path, PUBLIC_BAD, why, len));
+	return (open_checked(path, PUBLIC_BAD, false, why, len));
 }
 
 /*
- * Can the file be used?  Returns 0; 1 where the caller may not read it, so
- * there is no knowing; -1 where it cannot.
+ * As secret_open(), for an environment file and what it names: a mode that is
+ * unsafe does not refuse it, but is in why, which is empty otherwise; and
+ * there is no directory for it.
+ */
+int
+lax_open(const char *path, char *why, size_t len)
+{
+	return (open_checked(path, SECRET_BAD, true, why, len));
+}
+
+/*
+ * Can the file be used?  Returns 0, perhaps with a warning told; 1 where the
+ * caller may not read it, so there is no knowing; -1 where it cannot.
  */
 static int
 check_one(const char *what, const char *path,
     int (*open_file)(const char *, char *, size_t))
 {
 	char line[PATH_MAX + 512], why[PATH_MAX + 256];
-	int fd;
+	int fd, r;
 
 	if (path == NULL)
 		return (0);
 	fd = open_file(path, why, sizeof(why));
 	if (fd != -1) {
 		close(fd);
-		return (0);
-	}
-	if (errno == EACCES) {
-		snprintf(line, sizeof(line), "warning: %s: %s", what, why);
-		conf_tell(line);
-		return (1);
-	}
-	snprintf(line, sizeof(line), "%s: %s", what, why);
+		if (open_file != lax_open || *why == '\0')
+			return (0);
+		r = 0;
+	} else
+		r = errno == EACCES ? 1 : -1;
+	snprintf(line, sizeof(line), "%s%s: %s",
+	    r == -1 ? "" : "warning: ", what, why);
 	conf_tell(line);
-	return (-1);
+	return (r);
+}
+
+/* The worse one of two results of check_one(). */
+static int
+worse(int a, int b)
+{
+	return (a == -1 || b == -1 ? -1 : a | b);
+}
+
+/* What an environment file names; its own mode was looked at when it was
+ * read. */
+static int
+check_env(const struct conf *conf)
+{
+	return (worse(check_one("GOOGLE_APPLICATION_CREDENTIALS",
+			  conf->credentials[ROLE_PROBER], lax_open),
+	    check_one("MTGCPD_CA_FILE", conf->ca_file, public_open)));
 }
 
 /*
@@ -176,23 +230,20 @@ int
 conf_check_files(const struct conf *conf)
 {
 	const struct account *account;
-	int result[3], r, worst = 0;
-	size_t i;
+	int worst;
 
-	result[0] = check_one("prober credentials",
-	    conf->credentials[ROLE_PROBER], secret_open);
-	result[1] = check_one("actuator credentials",
-	    conf->credentials[ROLE_ACTUATOR], secret_open);
-	result[2] = check_one("tls ca file", conf->ca_file, public_open);
-	for (i = 0; i < sizeof(result) / sizeof(result[0]); i++) {
-		if (result[i] != 0 && worst != -1)
-			worst = result[i];
-	}
-	TAILQ_FOREACH(account, &conf->accounts, entry) {
-		r = check_one("cloudflare account token", account->token_file,
-		    secret_open);
-		if (r != 0 && worst != -1)
-			worst = r;
-	}
+	if (conf->env)
+		return (check_env(conf));
+	worst = check_one("prober credentials", conf->credentials[ROLE_PROBER],
+	    secret_open);
+	worst = worse(worst,
+	    check_one("actuator credentials", conf->credentials[ROLE_ACTUATOR],
+		secret_open));
+	worst = worse(worst,
+	    check_one("tls ca file", conf->ca_file, public_open));
+	TAILQ_FOREACH(account, &conf->accounts, entry)
+		worst = worse(worst,
+		    check_one("cloudflare account token", account->token_file,
+			secret_open));
 	return (worst);
 }

@@ -227,11 +227,14 @@ def configuration(clouds, side, directory, top="", block="", **changes):
 class Daemon:
     """A running mt-gcpd."""
 
+    option = "-f"
+    file = "mt-gcpd.conf"
+
     def __init__(self, directory, text, *arguments):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(exist_ok=True)
         (self.directory / "empty").mkdir(mode=0o755, exist_ok=True)
-        self.conf = self.directory / "mt-gcpd.conf"
+        self.conf = self.directory / self.file
         self.conf.write_text(text)
         self.conf.chmod(0o600)
         self.arguments = arguments
@@ -240,7 +243,8 @@ class Daemon:
     def start(self):
         self.errors = open(self.directory / "stderr", "ab")
         self.process = subprocess.Popen(
-            [BUILD / "mt-gcpd", "-d", *self.arguments, "-f", str(self.conf)],
+            [BUILD / "mt-gcpd", "-d", *self.arguments, self.option,
+             str(self.conf)],
             stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
 
     def stderr(self):

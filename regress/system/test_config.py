@@ -3,7 +3,8 @@
 
 """The configuration language, through -n and -p.  regress/config has files
 that are right, NAME.conf with the canonical form in NAME.ok, and files that
-are wrong, NAME.conf with every message in NAME.err."""
+are wrong, NAME.conf with every message in NAME.err.  Environment files are
+NAME.env; warnings about one that is right are in NAME.warn."""
 
 import os
 import pathlib
@@ -20,6 +21,9 @@ MTGCPD = os.environ.get("MTGCPD", str(BUILD / "mt-gcpd"))
 
 GOOD = sorted(path.stem for path in CONFIG.glob("*.ok"))
 BAD = sorted(path.stem for path in CONFIG.glob("*.err"))
+ENV = {path.stem for path in CONFIG.glob("*.env")}
+GOOD_ENV = sorted(ENV & set(GOOD))
+GOOD = sorted(set(GOOD) - ENV)
 
 
 def run(*arguments, cwd, **more):
@@ -37,8 +41,13 @@ def files(tmp_path):
     tmp_path.chmod(0o755)
     for path in CONFIG.iterdir():
         shutil.copyfile(path, tmp_path / path.name)
-        (tmp_path / path.name).chmod(0o644)
+        (tmp_path / path.name).chmod(0o600 if path.suffix == ".env" else 0o644)
     return tmp_path
+
+
+def source(name):
+    """The option and the file."""
+    return ("-e", f"{name}.env") if name in ENV else ("-f", f"{name}.conf")
 
 
 @pytest.fixture
@@ -60,8 +69,10 @@ def complete(files):
 
 def test_every_file_is_used():
     confs = {path.stem for path in CONFIG.glob("*.conf")}
-    assert confs == set(GOOD) | set(BAD)
+    assert confs == (set(GOOD) | set(BAD)) - ENV
     assert len(BAD) >= 30
+    assert ENV == set(GOOD_ENV) | (ENV & set(BAD))
+    assert len(GOOD_ENV) >= 3
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -82,7 +93,7 @@ def test_canonical_form_is_a_fixpoint(name, files):
 @pytest.mark.parametrize("name", BAD)
 def test_bad(name, files):
     for option in ("-n", "-p"):
-        answer = run(option, "-f", f"{name}.conf", cwd=files)
+        answer = run(option, *source(name), cwd=files)
         assert answer.stderr == (files / f"{name}.err").read_text()
         assert answer.stdout == ""
         assert answer.returncode == 2
@@ -92,7 +103,125 @@ def test_bad(name, files):
 def test_every_message_names_file_and_line(name):
     text = (CONFIG / f"{name}.err").read_text()
     for line in text.splitlines():
-        assert re.match(r"[a-z-]+\.(conf|inc):[0-9]+: .", line)
+        assert re.match(r"[a-z-]+\.(conf|inc|env):[1-9][0-9]*: .", line)
+
+
+def filled_in(text, files):
+    """The canonical form of an environment file, with a file for the token."""
+    assert text.count('token file ""\n') == 1
+    (files / "token").write_text("x\n")
+    (files / "token").chmod(0o600)
+    return text.replace('token file ""', f'token file "{files}/token"')
+
+
+@pytest.mark.parametrize("name", GOOD_ENV)
+def test_good_environment(name, files):
+    answer = run("-p", "-e", f"{name}.env", cwd=files)
+    warnings = files / f"{name}.warn"
+    assert answer.stderr == (
+        warnings.read_text() if warnings.exists() else "")
+    assert answer.returncode == 0
+    assert answer.stdout.replace(str(files), "/DIRECTORY") == \
+        (files / f"{name}.ok").read_text()
+    assert "SECRET" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("name", GOOD_ENV)
+def test_environment_printed_is_a_configuration(name, files):
+    """It parses back to the same, but not before the token is filled in."""
+    printed = run("-p", "-e", f"{name}.env", cwd=files).stdout
+    conf = files / "this.conf"
+    conf.write_text(printed)
+    conf.chmod(0o600)
+    answer = run("-n", "-f", "this.conf", cwd=files)
+    assert answer.stderr.endswith(": \"\": expected the path of a file\n")
+    assert answer.returncode == 2
+    conf.write_text(filled_in(printed, files))
+    answer = run("-p", "-f", "this.conf", cwd=files)
+    assert answer.stderr == ""
+    assert answer.stdout == "".join(
+        line + "\n" for line in conf.read_text().splitlines()
+        if not line.lstrip().startswith("#"))
+
+
+@pytest.mark.parametrize("name", sorted(ENV & set(BAD)))
+def test_messages_about_environments_tell_no_secret(name):
+    assert "SECRET" in (CONFIG / f"{name}.env").read_text() or \
+        name == "env-bad-empty"
+    assert "SECRET" not in (CONFIG / f"{name}.err").read_text()
+
+
+@pytest.fixture
+def environment(files):
+    """An environment file whose key file exists."""
+    (files / "key.json").write_text("{}\n")
+    (files / "key.json").chmod(0o600)
+    shutil.copyfile(files / "env-warnings.env", files / "this.env")
+    text = (files / "this.env").read_text().split("DESCRIPTION")[0]
+    (files / "this.env").write_text(text + "DESCRIPTION_SUBSTRING=site A\n")
+    (files / "this.env").chmod(0o600)
+    return files
+
+
+def test_environment_ok(environment):
+    answer = run("-n", "-e", environment / "this.env", cwd="/")
+    assert (answer.stderr, answer.stdout) == ("configuration OK\n", "")
+    assert answer.returncode == 0
+
+
+def test_unsafe_modes_of_an_environment_are_warnings(environment):
+    (environment / "this.env").chmod(0o664)
+    (environment / "key.json").chmod(0o644)
+    answer = run("-n", "-e", "this.env", cwd=environment)
+    assert answer.stderr == (
+        "warning: this.env: unsafe mode: 0664, expected no access for group "
+        "and others (0600)\n"
+        "warning: GOOGLE_APPLICATION_CREDENTIALS: "
+        f"{environment}/key.json: unsafe mode: 0644, expected no access for "
+        "group and others (0600)\nconfiguration OK\n")
+    assert answer.returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_owner_of_an_environment(environment):
+    os.chown(environment / "this.env", 12345, 0)
+    answer = run("-n", "-e", "this.env", cwd=environment)
+    assert answer.stderr == ("this.env: unsafe owner: uid 12345, expected "
+                             "root\n")
+    assert answer.returncode == 1
+
+
+def test_missing_files_of_an_environment(environment):
+    (environment / "key.json").unlink()
+    answer = run("-n", "-e", "this.env", cwd=environment)
+    assert answer.stderr == ("GOOGLE_APPLICATION_CREDENTIALS: "
+                             f"{environment}/key.json: No such file or "
+                             "directory\n")
+    assert answer.returncode == 1
+    answer = run("-n", "-e", "no.env", cwd=environment)
+    assert answer.stderr == "no.env: No such file or directory\n"
+    assert answer.returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [
+    ("-e", "this.env", "-f", "this.conf"),
+    ("-f", "this.conf", "-e", "this.env"),
+])
+def test_environment_or_configuration(arguments, environment, complete):
+    complete()
+    answer = run("-n", *arguments, cwd=environment)
+    assert answer.stderr.startswith("usage: mt-gcpd ")
+    assert answer.stdout == ""
+    assert answer.returncode == 2
+
+
+def test_every_key_is_in_the_manual():
+    source_text = (ROOT / "src" / "envfile.c").read_text()
+    keys = re.findall(r'\.name = "([A-Z0-9_]+)"', source_text)
+    assert len(keys) > 50
+    manual = (ROOT / "mt-gcpd.8").read_text()
+    words = set(re.findall(r"[A-Z0-9_]+", manual))
+    assert [key for key in keys if key not in words] == []
 
 
 def test_ok(complete):
