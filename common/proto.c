@@ -289,6 +289,7 @@ role_name(enum role role)
 		[ROLE_SIGNER] = "signer",
 		[ROLE_PROBER] = "prober",
 		[ROLE_ACTUATOR] = "actuator",
+		[ROLE_REPORTER] = "reporter",
 	};
 
 	return (names[role]);

@@ -31,6 +31,7 @@
 #define CORR_LEN      48  /* correlation id */
 #define REASON_LEN    512 /* the text of an error */
 #define LOGTEXT_LEN   1024
+#define LOG_NAME_LEN  256 /* of a log at Cloud Logging */
 #define GROUP_LEN     256
 #define ENDPOINT_LEN  192
 #define STATE_LEN     32
@@ -48,12 +49,14 @@ enum role {
 	ROLE_SIGNER,
 	ROLE_PROBER,
 	ROLE_ACTUATOR,
+	ROLE_REPORTER,
 	ROLE_MAX,
 };
 
 enum api {
 	API_COMPUTE,
 	API_CLOUDFLARE,
+	API_LOGGING,
 	API_MAX,
 };
 

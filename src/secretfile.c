@@ -176,7 +176,7 @@ int
 conf_check_files(const struct conf *conf)
 {
 	const struct account *account;
-	int result[3], r, worst = 0;
+	int result[4], r, worst = 0;
 	size_t i;
 
 	result[0] = check_one("prober credentials",
@@ -184,6 +184,8 @@ conf_check_files(const struct conf *conf)
 	result[1] = check_one("actuator credentials",
 	    conf->credentials[ROLE_ACTUATOR], secret_open);
 	result[2] = check_one("tls ca file", conf->ca_file, public_open);
+	result[3] = check_one("log cloud credentials",
+	    conf->credentials[ROLE_REPORTER], secret_open);
 	for (i = 0; i < sizeof(result) / sizeof(result[0]); i++) {
 		if (result[i] != 0 && worst != -1)
 			worst = result[i];
