@@ -38,12 +38,16 @@ engine_failovers(struct failover **failovers)
 	return (engine.count);
 }
 
+static const struct reaction no_reaction = { -1, -1, -1, false };
+
 static int
 engine_add(struct failover *failover, const struct failover_conf *conf)
 {
 	failover->conf = conf;
 	machine_init(&failover->machine);
 	failover->decision.interval = conf->policy.interval;
+	failover->priority = -1;
+	failover->reaction = no_reaction;
 	failover->tick = evtimer_new(engine.base, engine_tick, failover);
 	failover->deadline = evtimer_new(engine.base, engine_late, failover);
 	return (failover->tick == NULL || failover->deadline == NULL ? -1 : 0);
@@ -117,6 +121,7 @@ engine_inherit(struct failover *failover, struct failover *old)
 	cycle_clear(failover);
 	failover->running = failover->unsaved = false;
 	memset(&failover->plan, 0, sizeof(failover->plan));
+	failover->reaction = no_reaction;
 	failover->gate_told = failover->custom_told = false;
 	if (!engine_same_place(conf, old->conf)) {
 		machine_restore(&failover->machine, old->machine.current,
@@ -303,6 +308,7 @@ engine_transition(struct failover *failover)
 		"samples", engine_samples(failover)));
 	strlcpy(transition.failover, name, sizeof(transition.failover));
 	history_add(&transition);
+	report_moved(&transition);
 	/* Restarts must not undo what is about to be done. */
 	engine_unsaved(failover);
 }
@@ -482,6 +488,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		"plan", engine_plan_details(&failover->plan), "pending",
 		engine_pending_details(decision), "passive_mode",
 		failover->conf->passive, "held", failover->orders.hold));
+	report_cycle(failover, head.result, now);
 }
 
 /* What is remembered of services and peers, in one number: has it changed? */
@@ -571,6 +578,7 @@ engine_orders(struct failover *failover)
 		engine_forget_drift(failover);
 	if (engine.actuator != NULL)
 		engine_unsaved(failover);
+	report_state(failover, mono_ms());
 }
 
 /* The cycle is over: decide, say so, and act. */
@@ -596,6 +604,7 @@ engine_cycle_end(struct failover *failover)
 	if (failover->decision.acting != acting)
 		engine_forget_drift(failover);
 	cycle_events(failover);
+	report_decided(failover, now);
 	if (failover->decision.changed)
 		engine_transition(failover);
 	engine_brake(failover);
@@ -666,6 +675,7 @@ engine_actuator(const struct imsg *imsg)
 
 	log_setcorr(failover->plan.msg.corr);
 	(void)plan_message(failover, imsg);
+	report_acted(failover, imsg, mono_ms());
 	log_setcorr("");
 }
 

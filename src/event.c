@@ -163,6 +163,7 @@ event_emit(const struct event_head *head, json_t *details)
 	}
 	len = strlen(text);
 	text[len++] = '\n'; /* in place of the NUL: write() needs none */
+	report_event(text, len - 1);
 	event_write(text, len);
 	free(text);
 }

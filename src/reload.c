@@ -12,7 +12,7 @@
 /*
  * Reloading: the configuration is parsed anew and checked; the signer takes
  * the keys and the resolver the name servers; the actuator finishes what it
- * has begun and takes its part, then the prober; then we do.  Until the
+ * has begun and takes its part, then the prober and the reporter; then we do.  Until the
  * actuator is asked everything can still be refused, and stays as it was.
  */
 
@@ -22,6 +22,7 @@ enum phase {
 	PHASE_HOSTS,	/* new hosts are looked up */
 	PHASE_ACTUATOR, /* finishes, and takes its configuration */
 	PHASE_PROBER,
+	PHASE_REPORTER, /* if there is one */
 };
 
 static struct {
@@ -32,9 +33,15 @@ static struct {
 	unsigned int restoring; /* answers for old keys, still to come */
 } reload;
 
-static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR };
+/* The last one has a key only where there is Cloud Logging. */
+static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR,
+	ROLE_REPORTER };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static size_t
+key_count(const struct conf *conf)
+{
+	return (conf->cloud_project != NULL ? 3 : 2);
+}
 
 static void
 tell_log(const char *line)
@@ -81,6 +88,11 @@ reload_fixed(const struct conf *old, const struct conf *new)
 	}
 	if (strcmp(old->chroot, new->chroot) != 0)
 		return ("\"chroot\" cannot change without a restart");
+	if ((old->cloud_project == NULL) != (new->cloud_project == NULL))
+		return ("\"log cloud\" cannot begin or end without a restart");
+	if (old->listen_port != new->listen_port ||
+	    strcmp(old->listen_address, new->listen_address) != 0)
+		return ("\"metrics listen\" cannot change without a restart");
 	if (strcmp(old->state_file, new->state_file) != 0)
 		return ("\"state file\" cannot change without a restart");
 	return (NULL);
@@ -128,7 +140,9 @@ reload_ports(const struct conf *conf, char *why, size_t len)
 	}
 	return (reload_url(conf->url[API_COMPUTE], ROLE_PROBER, why, len) &&
 	    reload_url(conf->url[API_COMPUTE], ROLE_ACTUATOR, why, len) &&
-	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len));
+	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len) &&
+	    (conf->cloud_project == NULL ||
+		reload_url(conf->url[API_LOGGING], ROLE_REPORTER, why, len)));
 }
 
 /* Give the signer the keys that a configuration names. */
@@ -138,7 +152,7 @@ reload_push_keys(const struct conf *conf)
 	size_t i;
 
 	reload.keys = 0;
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(conf); i++) {
 		if (push_key(mtgcpd.channel[ROLE_SIGNER], conf, key_roles[i]) ==
 		    -1)
 			return (-1);
@@ -224,6 +238,20 @@ reload_prober(void)
 	push_prober(prober, reload.conf, reload.key[ROLE_PROBER].token_uri);
 }
 
+/* The numbers of failovers are others from here on. */
+static void
+reload_reporter(void)
+{
+	struct channel *reporter = mtgcpd.channel[ROLE_REPORTER];
+
+	reload.phase = PHASE_REPORTER;
+	if (reload.conf->cloud_project != NULL &&
+	    push_ca(reporter, reload.conf) == -1)
+		log_warnx("the certificate authorities stay the old ones");
+	push_reporter(reporter, reload.conf,
+	    reload.key[ROLE_REPORTER].token_uri);
+}
+
 /* The signer has the keys: tell the resolver where to ask, and look up. */
 static void
 reload_hosts(void)
@@ -233,11 +261,13 @@ reload_hosts(void)
 
 	reload.phase = PHASE_HOSTS;
 	push_nameservers(resolver, &reload.conf->nameservers);
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(reload.conf); i++)
 		hosts_add(reload.key[key_roles[i]].token_uri, key_roles[i]);
-		hosts_add(reload.conf->url[API_COMPUTE], key_roles[i]);
-	}
+	hosts_add(reload.conf->url[API_COMPUTE], ROLE_PROBER);
+	hosts_add(reload.conf->url[API_COMPUTE], ROLE_ACTUATOR);
 	hosts_add(reload.conf->url[API_CLOUDFLARE], ROLE_ACTUATOR);
+	if (reload.conf->cloud_project != NULL)
+		hosts_add(reload.conf->url[API_LOGGING], ROLE_REPORTER);
 	hosts_wait(reload_actuator);
 }
 
@@ -249,7 +279,7 @@ reload_keys_refused(const char *why)
 	size_t i;
 
 	reload_refuse(why);
-	for (i = 0; i < COUNT(key_roles); i++)
+	for (i = 0; i < key_count(mtgcpd.conf); i++)
 		if (push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
 			key_roles[i]) == 0)
 			answers++;
@@ -263,7 +293,7 @@ reload_keys_done(void)
 	char why[REASON_LEN];
 	size_t i;
 
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(reload.conf); i++) {
 		if (reload_url(reload.key[key_roles[i]].token_uri, key_roles[i],
 			why, sizeof(why)))
 			continue;
@@ -320,10 +350,12 @@ reload_done(void)
 	children_conf(new);
 	log_setlevel(new->log_level);
 	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
-		channel_send(mtgcpd.channel[role], IMSG_LOG_LEVEL, 0, &level,
-		    sizeof(level));
+		if (mtgcpd.channel[role] != NULL)
+			channel_send(mtgcpd.channel[role], IMSG_LOG_LEVEL, 0,
+			    &level, sizeof(level));
 	output_reload(new, mtgcpd.foreground);
 	event_reload(new);
+	report_reload(new);
 	statefile_path(new->state_file);
 	conf_free(old);
 	engine_start(mtgcpd.channel[ROLE_PROBER],
@@ -334,13 +366,17 @@ reload_done(void)
 	lifecycle("reload", RESULT_SUCCESS, NULL, details);
 }
 
-/* The actuator or the prober has taken its part of the configuration into use,
+/* A child has taken its part of the configuration into use,
  * and nothing of the one before is under way there. */
 void
 reload_in_use(enum role role)
 {
 	if (role == ROLE_ACTUATOR && reload.phase == PHASE_ACTUATOR)
 		reload_prober();
-	else if (role == ROLE_PROBER && reload.phase == PHASE_PROBER)
+	else if (role == ROLE_PROBER && reload.phase == PHASE_PROBER &&
+	    mtgcpd.channel[ROLE_REPORTER] != NULL)
+		reload_reporter();
+	else if ((role == ROLE_PROBER && reload.phase == PHASE_PROBER) ||
+	    (role == ROLE_REPORTER && reload.phase == PHASE_REPORTER))
 		reload_done();
 }

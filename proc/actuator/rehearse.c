@@ -21,6 +21,7 @@
  * to validate it only.
  */
 
+#define DAY	     INT64_C(86400) /* seconds */
 #define TOKEN_WAIT   2000 /* milliseconds that a new Cloudflare token may take */
 #define EXPIRES_SOON 30	  /* days */
 
@@ -155,21 +156,23 @@ days_since_epoch(int64_t year, int64_t month, int64_t day)
 	    (153 * month + 2) / 5 + day - 1 - 719468);
 }
 
-/* How many days are left until the date of an RFC 3339 time?  The time of day
- * does not matter here.  Returns false if it is none. */
-static bool
-days_left(const char *date, int64_t *days)
+/* An RFC 3339 time, which Cloudflare tells in UTC, in seconds since the epoch;
+ * 0 if it is none. */
+static int64_t
+expiry(const char *date)
 {
-	int year, month, day;
+	int year, month, day, hour, minute, second;
 
 	if (date == NULL ||
-	    sscanf(date, "%4d-%2d-%2dT", &year, &month, &day) != 3)
-		return (false);
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31)
-		return (false);
-	*days = days_since_epoch(year, month, day) -
-	    (int64_t)time(NULL) / (24 * 3600);
-	return (true);
+	    sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour,
+		&minute, &second) != 6)
+		return (0);
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+	    hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+	    second > 60)
+		return (0);
+	return (days_since_epoch(year, month, day) * DAY + hour * 3600 +
+	    minute * 60 + second);
 }
 
 /* What Cloudflare says of the token. */
@@ -187,8 +190,12 @@ verify_judge(struct check *check, const json_t *json)
 		    shown);
 		return;
 	}
-	if (!days_left(json_text(result, "expires_on"), &days) ||
-	    days > EXPIRES_SOON) {
+	check->msg.expires = expiry(json_text(result, "expires_on"));
+	if (check->msg.expires == 0)
+		days = INT64_MAX;
+	else
+		days = check->msg.expires / DAY - (int64_t)time(NULL) / DAY;
+	if (days > EXPIRES_SOON) {
 		check_end(check, RESULT_SUCCESS, "%s", "");
 		return;
 	}
@@ -231,6 +238,7 @@ verify(struct check *check)
 {
 	if (last_is(check) && last.verified) {
 		check->msg.http_status = last.verify.http_status;
+		check->msg.expires = last.verify.expires;
 		check_end(check, last.verify.result, "%s", last.verify.error);
 		return;
 	}

@@ -292,7 +292,8 @@ class Daemon:
         found = {}
         for pid in pathlib.Path(path).read_text().split():
             title = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            for role in ("resolver", "signer", "prober", "actuator"):
+            for role in ("resolver", "signer", "prober", "actuator",
+                         "reporter"):
                 if role.encode() in title:
                     found[role] = int(pid)
         return found
