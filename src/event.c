@@ -162,8 +162,8 @@ event_emit(const struct event_head *head, json_t *details)
 		return;
 	}
 	len = strlen(text);
+	report_event(text, len);
 	text[len++] = '\n'; /* in place of the NUL: write() needs none */
-	report_event(text, len - 1);
 	event_write(text, len);
 	free(text);
 }

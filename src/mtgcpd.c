@@ -353,7 +353,7 @@ start_cycles(void)
 	if (mtgcpd.channel[ROLE_REPORTER] != NULL) {
 		push_reporter(mtgcpd.channel[ROLE_REPORTER], mtgcpd.conf,
 		    mtgcpd.key[ROLE_REPORTER].token_uri);
-		report_open(mtgcpd.conf, mtgcpd.channel[ROLE_REPORTER]);
+		report_open(mtgcpd.channel[ROLE_REPORTER]);
 	}
 	engine_start(prober, actuator);
 	connectivity_start(mtgcpd.base, mtgcpd.conf, prober, actuator);
@@ -596,6 +596,7 @@ run(struct conf *conf, bool foreground)
 	umask(027);
 	mtgcpd.conf = conf;
 	mtgcpd.base = channel_loop();
+	report_reload(conf);
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
 	log_info("version %s", MTGCPD_VERSION);

@@ -309,7 +309,7 @@ void failover_recall(struct failover *, const json_t *, int64_t shift,
 
 /* report.c */
 int report_listen(const struct conf *);
-void report_open(const struct conf *, struct channel *);
+void report_open(struct channel *);
 void report_reload(const struct conf *);
 void report_event(const char *text, size_t len);
 void report_calls(const struct imsg *);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,12 +24,15 @@
 
 #define QUEUE_MAX (1024 * 1024) /* bytes that it may leave untaken */
 #define BACKLOG	  16
+#define EARLY_MAX 16 /* events before it has been started */
 
 static struct {
 	struct channel *channel; /* NULL: there is no reporter */
 	bool events;		 /* it writes them to Cloud Logging */
 	uint64_t dropped;	 /* events, since it was told of it */
 	bool told;		 /* the log, that some are being dropped */
+	char *early[EARLY_MAX];
+	size_t nearly;
 } report;
 
 static void report_dropped(void);
@@ -135,16 +139,20 @@ report_move(const struct transition *transition, bool fresh)
  * configuration, from now on.
  */
 void
-report_open(const struct conf *conf, struct channel *channel)
+report_open(struct channel *channel)
 {
 	const struct transition *transition;
 	size_t i;
 
 	report.channel = channel;
-	report.events = conf->cloud_project != NULL;
 	report_daemon();
 	for (i = 0; (transition = history_get(i)) != NULL; i++)
 		report_move(transition, false);
+	for (i = 0; i < report.nearly; i++) {
+		report_event(report.early[i], strlen(report.early[i]));
+		free(report.early[i]);
+	}
+	report.nearly = 0;
 }
 
 /* A failover has moved to another state. */
@@ -167,13 +175,27 @@ report_dropped(void)
 	channel_send(report.channel, IMSG_EVENTS_DROPPED, 0, &msg, sizeof(msg));
 }
 
+/* Keep an event that comes before the reporter. */
+static bool
+report_early(const char *text)
+{
+	if (report.channel != NULL)
+		return (false);
+	if (report.nearly < EARLY_MAX) {
+		report.early[report.nearly] = strdup(text);
+		if (report.early[report.nearly] != NULL)
+			report.nearly++;
+	}
+	return (true);
+}
+
 /* An event, as JSON of len bytes: for Cloud Logging, if that is wanted. */
 void
 report_event(const char *text, size_t len)
 {
 	size_t n;
 
-	if (report.channel == NULL || !report.events)
+	if (!report.events || report_early(text))
 		return;
 	if (!report_room() || len == 0 || len > EVENT_MAX) {
 		report.dropped++;
@@ -467,7 +489,7 @@ report_cycle(const struct failover *failover, enum outcome result, int64_t now)
 	    sizeof(msg));
 }
 
-/* Another configuration is in use. */
+/* What the configuration, now in use, wants to be reported. */
 void
 report_reload(const struct conf *conf)
 {
@@ -479,4 +501,5 @@ void
 report_close(void)
 {
 	report.channel = NULL;
+	report.events = false;
 }

@@ -15,6 +15,7 @@
 
 #include "log.h"
 #include "reporter.h"
+#include "tally.h"
 
 /*
  * The HTTP server: a few small answers to GET and HEAD, to a few clients at a
@@ -78,6 +79,7 @@ answer_metrics(struct evhttp_request *request, struct evbuffer *body)
 	    "Accept");
 	open = accept != NULL &&
 	    strstr(accept, "application/openmetrics-text") != NULL;
+	tally_drain(world_calls); /* our own */
 	metrics_write(body, open);
 	answer(request, 200, open ? TEXT_OPEN : TEXT_004, body);
 }

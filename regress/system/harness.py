@@ -67,7 +67,7 @@ class Clouds:
         for what in ("/faults", "/operations", "/tokens"):
             self.call("DELETE", what)
         self.call("PUT", "/world", self.first)
-        for what in ("/journal", "/clockwork", "/stats"):
+        for what in ("/journal", "/clockwork", "/stats", "/logs"):
             self.call("DELETE", what)
 
     def call(self, method, path, body=None):
@@ -135,6 +135,10 @@ class Clouds:
                 if e.get("method") in ("PATCH", "PUT", "DELETE")
                 and "validate_only" not in (e.get("query") or "")]
 
+    def logs(self):
+        """What Cloud Logging has stored, each entry once."""
+        return self.call("GET", "/logs")["entries"]
+
     def clockwork(self):
         return self.call("GET", "/clockwork")
 
@@ -190,6 +194,7 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         "timeout api": "timeout api 3",
         "endpoint compute": f'endpoint compute "{ready["compute"]}"',
         "endpoint cloudflare": f'endpoint cloudflare "{ready["cloudflare"]}"',
+        "endpoint logging": f'endpoint logging "{ready["logging"]}"',
         "nameserver": f'nameserver 127.0.0.1 port {ready["dns_port"]}',
         "log syslog": "log syslog no",
         "log level": "log level debug",
