@@ -29,7 +29,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-jsonschema
+	python3 python3-pytest python3-jsonschema chromium
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
@@ -240,6 +240,17 @@ define users
 	    mtgcpd-$$role || exit 1; done
 endef
 
+# Prometheus' checker alone: its package would start a server.  Without it the
+# tests look at the metrics with a parser of their own.
+define promtool
+	@command -v promtool >/dev/null || [ -x $(B)/promtool ] || ( \
+	    mkdir -p $(B)/deb && cd $(B)/deb && \
+	    apt-get -qq download prometheus && \
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | \
+	    tar -xO ./usr/bin/promtool > promtool && chmod 755 promtool && \
+	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
+endef
+
 .PHONY: deps demo regress model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
@@ -250,6 +261,7 @@ demo: deps
 	@$(PYTHON) regress/demo.py
 
 regress: deps
+	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "page.h"
 #include "reporter.h"
 #include "tally.h"
 
@@ -31,6 +32,7 @@
 
 #define TEXT_004   "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_OPEN  "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define TEXT_HTML  "text/html; charset=utf-8"
 #define TEXT_PLAIN "text/plain; charset=utf-8"
 
 /* A connection, from when it is accepted until libevent lets it go. */
@@ -60,8 +62,8 @@ answer(struct evhttp_request *request, int status, const char *type,
 	evhttp_add_header(headers, "Content-Type", type);
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
 	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "Content-Security-Policy",
-	    "default-src 'none'");
+	evhttp_add_header(headers, "Content-Security-Policy", page_policy());
+	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
 	snprintf(length, sizeof(length), "%zu", evbuffer_get_length(body));
 	evhttp_add_header(headers, "Content-Length", length);
 	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
@@ -117,7 +119,10 @@ respond(struct evhttp_request *request, void *arg)
 		answer_check(request, body, world_turns);
 	else if (strcmp(path, "/readyz") == 0)
 		answer_check(request, body, world_ready);
-	else {
+	else if (strcmp(path, "/") == 0) {
+		page_write(body);
+		answer(request, 200, TEXT_HTML, body);
+	} else {
 		evbuffer_add_printf(body, "there is nothing here\n");
 		answer(request, 404, TEXT_PLAIN, body);
 	}
@@ -200,6 +205,7 @@ server_start(struct event_base *base, int listener)
 	struct evhttp_bound_socket *bound;
 	struct evhttp *http;
 
+	(void)page_policy(); /* OpenSSL may look for files */
 	http = evhttp_new(base);
 	if (http == NULL)
 		fatalx("evhttp_new");
