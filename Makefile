@@ -29,7 +29,8 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-jsonschema chromium
+	python3 python3-pytest python3-jsonschema
+BROWSER_PACKAGES = chromium
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
@@ -245,7 +246,7 @@ endef
 define promtool
 	@command -v promtool >/dev/null || [ -x $(B)/promtool ] || ( \
 	    mkdir -p $(B)/deb && cd $(B)/deb && \
-	    apt-get -qq download prometheus && \
+	    apt-get -qq -o APT::Sandbox::User=root download prometheus && \
 	    dpkg-deb --fsys-tarfile prometheus_*.deb | \
 	    tar -xO ./usr/bin/promtool > promtool && chmod 755 promtool && \
 	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
@@ -261,6 +262,7 @@ demo: deps
 	@$(PYTHON) regress/demo.py
 
 regress: deps
+	$(call packages,$(BROWSER_PACKAGES))
 	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system

@@ -140,8 +140,8 @@ enum imsg_type {
 	IMSG_CONF_CLOUD,     /* parent -> reporter: struct msg_conf_cloud */
 	IMSG_CONF_SHOWN,     /* parent -> reporter: struct msg_conf_shown */
 	IMSG_CONF_COMMIT,    /* parent -> those three: nothing */
-	IMSG_CONF_IN_USE,    /* those three -> parent: nothing; nothing of the
-				 configuration before is under way */
+	IMSG_CONF_IN_USE,    /* prober, actuator -> parent: nothing; nothing of
+				 the configuration before is under way */
 
 	/* Probing.  id: the failover. */
 	IMSG_PROBE,	     /* parent -> prober: struct msg_probe */

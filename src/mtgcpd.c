@@ -260,8 +260,6 @@ from_reporter(const struct imsg *imsg, void *arg __unused)
 	else if (imsg->hdr.type == IMSG_ASSERT &&
 	    mtgcpd.conf->cloud_project != NULL)
 		ask_signer(ROLE_REPORTER, imsg);
-	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
-		reload_in_use(ROLE_REPORTER);
 	else
 		unexpected(ROLE_REPORTER, imsg);
 }

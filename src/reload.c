@@ -12,8 +12,9 @@
 /*
  * Reloading: the configuration is parsed anew and checked; the signer takes
  * the keys and the resolver the name servers; the actuator finishes what it
- * has begun and takes its part, then the prober and the reporter; then we do.  Until the
+ * has begun and takes its part, then the prober; then we do.  Until the
  * actuator is asked everything can still be refused, and stays as it was.
+ * Nobody waits for the reporter.
  */
 
 enum phase {
@@ -22,7 +23,6 @@ enum phase {
 	PHASE_HOSTS,	/* new hosts are looked up */
 	PHASE_ACTUATOR, /* finishes, and takes its configuration */
 	PHASE_PROBER,
-	PHASE_REPORTER, /* if there is one */
 };
 
 static struct {
@@ -238,20 +238,6 @@ reload_prober(void)
 	push_prober(prober, reload.conf, reload.key[ROLE_PROBER].token_uri);
 }
 
-/* The numbers of failovers are others from here on. */
-static void
-reload_reporter(void)
-{
-	struct channel *reporter = mtgcpd.channel[ROLE_REPORTER];
-
-	reload.phase = PHASE_REPORTER;
-	if (reload.conf->cloud_project != NULL &&
-	    push_ca(reporter, reload.conf) == -1)
-		log_warnx("the certificate authorities stay the old ones");
-	push_reporter(reporter, reload.conf,
-	    reload.key[ROLE_REPORTER].token_uri);
-}
-
 /* The signer has the keys: tell the resolver where to ask, and look up. */
 static void
 reload_hosts(void)
@@ -331,6 +317,21 @@ reload_key(enum role role, const struct msg_key *key, const char *why)
 	return (true);
 }
 
+/* Tell the reporter, if there is one; the failovers that it hears of from here
+ * on are those of the new configuration. */
+static void
+reload_reporter(const struct conf *conf)
+{
+	struct channel *reporter = mtgcpd.channel[ROLE_REPORTER];
+
+	report_reload(conf);
+	if (reporter == NULL)
+		return;
+	if (conf->cloud_project != NULL && push_ca(reporter, conf) == -1)
+		log_warnx("the certificate authorities stay the old ones");
+	push_reporter(reporter, conf, mtgcpd.key[ROLE_REPORTER].token_uri);
+}
+
 /* Everyone else has the new configuration: so do we, from now on. */
 static void
 reload_done(void)
@@ -355,7 +356,7 @@ reload_done(void)
 			    &level, sizeof(level));
 	output_reload(new, mtgcpd.foreground);
 	event_reload(new);
-	report_reload(new);
+	reload_reporter(new);
 	statefile_path(new->state_file);
 	conf_free(old);
 	engine_start(mtgcpd.channel[ROLE_PROBER],
@@ -366,17 +367,13 @@ reload_done(void)
 	lifecycle("reload", RESULT_SUCCESS, NULL, details);
 }
 
-/* A child has taken its part of the configuration into use,
+/* The actuator or the prober has taken its part of the configuration into use,
  * and nothing of the one before is under way there. */
 void
 reload_in_use(enum role role)
 {
 	if (role == ROLE_ACTUATOR && reload.phase == PHASE_ACTUATOR)
 		reload_prober();
-	else if (role == ROLE_PROBER && reload.phase == PHASE_PROBER &&
-	    mtgcpd.channel[ROLE_REPORTER] != NULL)
-		reload_reporter();
-	else if ((role == ROLE_PROBER && reload.phase == PHASE_PROBER) ||
-	    (role == ROLE_REPORTER && reload.phase == PHASE_REPORTER))
+	else if (role == ROLE_PROBER && reload.phase == PHASE_PROBER)
 		reload_done();
 }

@@ -36,6 +36,7 @@ static const struct syscall_rule serve_rules[] = {
 
 #define CA_MAX (4 * 1024 * 1024)
 
+static struct child_program program;
 static bool speaks; /* HTTPS, to Cloud Logging */
 
 /* The part of the configuration that is about Cloud Logging, as it comes. */
@@ -49,11 +50,30 @@ static struct {
 static char *ca; /* chunks that came so far */
 static size_t ca_len;
 
+/* What it may do once it is confined: no more than it is there for. */
+static void
+choose_rules(void)
+{
+	static const struct syscall_rule ending = { RULE_ALLOW(shutdown) };
+	size_t n = speaks ? http_nrules : 1;
+	struct syscall_rule *rules;
+
+	rules = calloc(NSERVE + n, sizeof(*rules));
+	if (rules == NULL)
+		fatal("%s", __func__);
+	memcpy(rules, serve_rules, sizeof(serve_rules));
+	memcpy(rules + NSERVE, speaks ? http_rules : &ending,
+	    n * sizeof(*rules));
+	program.rules = rules;
+	program.nrules = NSERVE + n;
+}
+
 static void
 prepare(struct event_base *base, const struct child_setup *setup)
 {
 	world_init();
 	speaks = setup->ca != NULL;
+	choose_rules();
 	if (speaks) {
 		http_prepare(base, setup->ca, setup->ca_len);
 		cloud_prepare(base);
@@ -65,20 +85,9 @@ prepare(struct event_base *base, const struct child_setup *setup)
 int
 main(int argc, char *argv[])
 {
-	struct child_program program;
-	struct syscall_rule *rules;
-
-	rules = calloc(NSERVE + http_nrules, sizeof(*rules));
-	if (rules == NULL)
-		return (1);
-	memcpy(rules, serve_rules, sizeof(serve_rules));
-	memcpy(rules + NSERVE, http_rules, http_nrules * sizeof(*rules));
-	memset(&program, 0, sizeof(program));
 	program.role = ROLE_REPORTER;
 	program.libraries = http_libraries;
 	program.prepare = prepare;
-	program.rules = rules;
-	program.nrules = NSERVE + http_nrules;
 	program.handler = dispatch;
 	return (child_main(&program, argc, argv));
 }
@@ -171,7 +180,6 @@ commit(void)
 		cloud_configure(&staged.cloud, staged.url);
 	}
 	memset(&staged, 0, sizeof(staged));
-	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }
 
 /* Numbers for the metrics and the page.  Returns false if it is none. */

@@ -253,7 +253,7 @@ def test_cloud_overflows(place, clouds):
 
 def test_cloud_is_stuck(place, clouds):
     """While Cloud Logging does not answer, and while the reporter itself does
-    not turn, cycles and plans go on as ever; what is too much is counted."""
+    not turn, cycles, plans and reloads go on as ever."""
     daemon = place.daemon(clouds, "A", f"{QUICK}\n{CLOUD}\ntimeout api 1")
     daemon.wait_state(1)
     clouds.fault("hang", "/v2/entries:write")
@@ -266,6 +266,8 @@ def test_cloud_is_stuck(place, clouds):
         daemon.wait_cycles(10)
         for cycle in daemon.cycles():
             assert cycle["duration_ms"] < 1000, cycle
+        assert reload(daemon)["result"] == "success"
+        daemon.wait_cycles(3)
     finally:
         os.kill(reporter, signal.SIGCONT)
     clouds.clear_faults()
