@@ -236,12 +236,9 @@ request_body(void)
 	const struct entry *event;
 	json_t *body, *entries, *entry;
 	char *escaped, *name, *text;
-	size_t n = 0;
 
 	entries = json_array();
-	TAILQ_FOREACH(event, &cloud.queue.entries, entry) {
-		if (n++ == cloud.queue.taken)
-			break;
+	STAILQ_FOREACH(event, &cloud.queue.writing, entry) {
 		entry = log_entry(event);
 		if (entry != NULL)
 			json_array_append_new(entries, entry);

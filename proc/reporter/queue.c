@@ -12,29 +12,21 @@ void
 queue_init(struct queue *queue)
 {
 	memset(queue, 0, sizeof(*queue));
-	TAILQ_INIT(&queue->entries);
+	STAILQ_INIT(&queue->writing);
+	STAILQ_INIT(&queue->waiting);
 }
 
+/* Drop the first entry of one of the lists of the queue. */
 static void
-drop(struct queue *queue, struct entry *entry)
+drop_first(struct queue *queue, struct entries *list)
 {
-	TAILQ_REMOVE(&queue->entries, entry, entry);
+	struct entry *entry = STAILQ_FIRST(list);
+
+	STAILQ_REMOVE_HEAD(list, entry);
 	queue->count--;
 	queue->bytes -= entry->len;
 	free(entry->text);
 	free(entry);
-}
-
-/* The oldest entry that is not being written, or NULL. */
-static struct entry *
-oldest(const struct queue *queue)
-{
-	struct entry *entry = TAILQ_FIRST(&queue->entries);
-	size_t i;
-
-	for (i = 0; i < queue->taken && entry != NULL; i++)
-		entry = TAILQ_NEXT(entry, entry);
-	return (entry);
 }
 
 /*
@@ -53,11 +45,11 @@ queue_add(struct queue *queue, char *text, size_t len)
 	entry->number = queue->next++;
 	entry->text = text;
 	entry->len = len;
-	TAILQ_INSERT_TAIL(&queue->entries, entry, entry);
+	STAILQ_INSERT_TAIL(&queue->waiting, entry, entry);
 	queue->count++;
 	queue->bytes += len;
 	while (queue->count > QUEUE_ENTRIES || queue->bytes > QUEUE_BYTES) {
-		drop(queue, oldest(queue));
+		drop_first(queue, &queue->waiting);
 		dropped++;
 	}
 	return (dropped);
@@ -65,19 +57,21 @@ queue_add(struct queue *queue, char *text, size_t len)
 
 /*
  * Begin to write the oldest entries: at most so many, of at most so many bytes
- * together, but one at least.  Returns how many; they stay first in the queue.
+ * together, but one at least.  Returns how many; they are in queue->writing.
  */
 size_t
 queue_take(struct queue *queue, size_t most, size_t bytes)
 {
-	const struct entry *entry;
+	struct entry *entry;
 	size_t sum = 0;
 
-	queue->taken = 0;
-	TAILQ_FOREACH(entry, &queue->entries, entry) {
+	queue_untake(queue);
+	while ((entry = STAILQ_FIRST(&queue->waiting)) != NULL) {
 		sum += entry->len;
 		if (queue->taken == most || (queue->taken > 0 && sum > bytes))
 			break;
+		STAILQ_REMOVE_HEAD(&queue->waiting, entry);
+		STAILQ_INSERT_TAIL(&queue->writing, entry, entry);
 		queue->taken++;
 	}
 	return (queue->taken);
@@ -87,6 +81,8 @@ queue_take(struct queue *queue, size_t most, size_t bytes)
 void
 queue_untake(struct queue *queue)
 {
+	STAILQ_CONCAT(&queue->writing, &queue->waiting);
+	STAILQ_CONCAT(&queue->waiting, &queue->writing);
 	queue->taken = 0;
 }
 
@@ -94,17 +90,16 @@ queue_untake(struct queue *queue)
 void
 queue_remove(struct queue *queue)
 {
-	for (; queue->taken > 0; queue->taken--)
-		drop(queue, TAILQ_FIRST(&queue->entries));
+	while (!STAILQ_EMPTY(&queue->writing))
+		drop_first(queue, &queue->writing);
+	queue->taken = 0;
 }
 
 /* Forget all. */
 void
 queue_clear(struct queue *queue)
 {
-	struct entry *entry;
-
-	while ((entry = TAILQ_FIRST(&queue->entries)) != NULL)
-		drop(queue, entry);
-	queue->taken = 0;
+	queue_remove(queue);
+	while (!STAILQ_EMPTY(&queue->waiting))
+		drop_first(queue, &queue->waiting);
 }

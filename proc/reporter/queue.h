@@ -20,18 +20,19 @@
 #define QUEUE_BYTES   (8 * 1024 * 1024)
 
 struct entry {
-	TAILQ_ENTRY(entry) entry;
+	STAILQ_ENTRY(entry) entry;
 	uint64_t number; /* of the event, since the start */
 	char *text;	 /* JSON, NUL-terminated */
 	size_t len;
 };
-TAILQ_HEAD(entries, entry);
+STAILQ_HEAD(entries, entry);
 
 struct queue {
-	struct entries entries; /* those being written come first */
-	size_t count;
+	struct entries writing; /* come before those that wait */
+	struct entries waiting;
+	size_t count; /* of both */
 	size_t bytes;
-	size_t taken; /* of them are being written */
+	size_t taken; /* are being written */
 	uint64_t next;
 };
 

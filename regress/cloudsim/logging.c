@@ -166,7 +166,7 @@ logging_handle(struct request *req, struct response *res)
 	else if (!resource_valid(json_object_get(req->json, "resource")))
 		google_error(res, 400, "badRequest", "Invalid resource.");
 	else if ((why = entries_write(req->json)) != NULL)
-		google_error(res, 400, "badRequest", why);
+		google_error(res, 400, "badRequest", "%s", why);
 	else
 		http_error(res, 200, json_object());
 }

@@ -51,7 +51,11 @@ add(size_t len)
 static uint64_t
 first(void)
 {
-	return (TAILQ_FIRST(&queue.entries)->number);
+	const struct entry *entry = STAILQ_FIRST(&queue.writing);
+
+	if (entry == NULL)
+		entry = STAILQ_FIRST(&queue.waiting);
+	return (entry->number);
 }
 
 static void
