@@ -585,3 +585,47 @@ def test_reload(place, clouds):
     names = {e["request"]["logName"].split("/")[-1]
              for e in clouds.requests(path="/v2/entries:write")}
     assert names == {"mt-gcpd", "other"}
+
+
+NONSENSE = [
+    b"\0" * 100,
+    b"\r\n" * 100,
+    b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET http://[::1/ HTTP/1.1\r\n\r\n",
+    b"GET //%00/../metrics?\xff HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\nx",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"ffffffffffffffff\r\nx",
+    b"CONNECT localhost:1 HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\n\r\n",
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    b"GET /healthz HTTP/1.1\r\n\r\n" * 50,
+]
+
+
+def test_nonsense(place, clouds):
+    """Whatever comes in, the reporter goes on; connections that are over are
+    closed."""
+    served = Served()
+    daemon = place.daemon(clouds, "A", f"{QUICK}\n{served.statement}")
+    daemon.wait_state(1)
+    pid = daemon.children()["reporter"]
+    before = len(descriptors(pid))
+    for bytes_ in NONSENSE:
+        with socket.create_connection((served.address, served.port),
+                                      timeout=10) as one:
+            try:
+                one.sendall(bytes_)
+                one.shutdown(socket.SHUT_WR)
+                while one.recv(65536):
+                    pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        assert served.get("/healthz")[0].status == 200, bytes_
+    wait_until(lambda: len(descriptors(pid)) == before,
+               what="all connections are closed")
+    daemon.check()
