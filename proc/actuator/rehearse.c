@@ -156,23 +156,53 @@ days_since_epoch(int64_t year, int64_t month, int64_t day)
 	    (153 * month + 2) / 5 + day - 1 - 719468);
 }
 
-/* An RFC 3339 time, which Cloudflare tells in UTC, in seconds since the epoch;
- * 0 if it is none. */
+/* How many days are left until the date of an RFC 3339 time?  The time of day
+ * does not matter here.  Returns false if it is none. */
+static bool
+days_left(const char *date, int64_t *days)
+{
+	int year, month, day;
+
+	if (date == NULL ||
+	    sscanf(date, "%4d-%2d-%2dT", &year, &month, &day) != 3)
+		return (false);
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31)
+		return (false);
+	*days = days_since_epoch(year, month, day) -
+	    (int64_t)time(NULL) / (24 * 3600);
+	return (true);
+}
+
+/* The offset at the end of an RFC 3339 time, in seconds. */
+static int64_t
+time_offset(const char *rest)
+{
+	int hours, minutes;
+	char sign;
+
+	rest += strspn(rest, ".0123456789"); /* a fraction */
+	if (sscanf(rest, "%c%2d:%2d", &sign, &hours, &minutes) != 3 ||
+	    (sign != '+' && sign != '-'))
+		return (0);
+	return ((sign == '-' ? -60 : 60) * (hours * 60 + minutes));
+}
+
+/* An RFC 3339 time in seconds since the epoch; 0 if it is none. */
 static int64_t
 expiry(const char *date)
 {
-	int year, month, day, hour, minute, second;
+	int year, month, day, hour, minute, second, end;
 
 	if (date == NULL ||
-	    sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2d", &year, &month, &day, &hour,
-		&minute, &second) != 6)
+	    sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day,
+		&hour, &minute, &second, &end) != 6)
 		return (0);
 	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
 	    hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
 	    second > 60)
 		return (0);
 	return (days_since_epoch(year, month, day) * DAY + hour * 3600 +
-	    minute * 60 + second);
+	    minute * 60 + second - time_offset(date + end));
 }
 
 /* What Cloudflare says of the token. */
@@ -191,11 +221,8 @@ verify_judge(struct check *check, const json_t *json)
 		return;
 	}
 	check->msg.expires = expiry(json_text(result, "expires_on"));
-	if (check->msg.expires == 0)
-		days = INT64_MAX;
-	else
-		days = check->msg.expires / DAY - (int64_t)time(NULL) / DAY;
-	if (days > EXPIRES_SOON) {
+	if (!days_left(json_text(result, "expires_on"), &days) ||
+	    days > EXPIRES_SOON) {
 		check_end(check, RESULT_SUCCESS, "%s", "");
 		return;
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,46 +91,41 @@ family(struct text *text, const char *name, const char *type, const char *help)
 	    suffix, help, name, suffix, type);
 }
 
-/*
- * The name of a sample, with pairs of a label and its value up to a NULL.
- */
+/* Labels and their values in turn, up to a NULL. */
+#define LABELS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define NO_LABELS   ((const char *const[]){ NULL })
+
+/* The name of a sample, with its labels. */
 static void
-labels(const struct text *text, const char *suffix, va_list ap)
+name(const struct text *text, const char *suffix, const char *const *labels)
 {
-	const char *label;
 	char before = '{';
 
 	evbuffer_add_printf(text->out, "%s%s", text->name, suffix);
-	while ((label = va_arg(ap, const char *)) != NULL) {
-		evbuffer_add_printf(text->out, "%c%s=\"", before, label);
-		put_value(text->out, va_arg(ap, const char *));
+	for (; *labels != NULL; labels += 2) {
+		evbuffer_add_printf(text->out, "%c%s=\"", before, labels[0]);
+		put_value(text->out, labels[1]);
 		evbuffer_add(text->out, "\"", 1);
 		before = ',';
 	}
 	evbuffer_add_printf(text->out, "%s ", before == ',' ? "}" : "");
 }
 
-/* A whole number.  The rest are labels, as above. */
+/* A whole number. */
 static void
-number(const struct text *text, const char *suffix, int64_t value, ...)
+number(const struct text *text, const char *suffix, int64_t value,
+    const char *const *labels)
 {
-	va_list ap;
-
-	va_start(ap, value);
-	labels(text, suffix, ap);
-	va_end(ap);
+	name(text, suffix, labels);
 	evbuffer_add_printf(text->out, "%lld\n", (long long)value);
 }
 
 /* Milliseconds, as seconds. */
 static void
-seconds(const struct text *text, const char *suffix, int64_t ms, ...)
+seconds(const struct text *text, const char *suffix, int64_t ms,
+    const char *const *labels)
 {
-	va_list ap;
-
-	va_start(ap, ms);
-	labels(text, suffix, ap);
-	va_end(ap);
+	name(text, suffix, labels);
 	evbuffer_add_printf(text->out, "%.3f\n", (double)ms / 1000.0);
 }
 
@@ -153,14 +147,14 @@ histogram(const struct text *text, const struct histogram *h, const char *label,
 			    h->bounds[i] / 1000.0,
 			    h->bounds[i] % 1000 == 0 ? ".0" : "");
 		if (label == NULL)
-			number(text, "_bucket", (int64_t)count, "le", bound,
-			    NULL);
+			number(text, "_bucket", (int64_t)count,
+			    LABELS("le", bound));
 		else
-			number(text, "_bucket", (int64_t)count, label, value,
-			    "le", bound, NULL);
+			number(text, "_bucket", (int64_t)count,
+			    LABELS(label, value, "le", bound));
 	}
-	seconds(text, "_sum", (int64_t)h->sum, label, value, NULL);
-	number(text, "_count", (int64_t)h->count, label, value, NULL);
+	seconds(text, "_sum", (int64_t)h->sum, LABELS(label, value));
+	number(text, "_count", (int64_t)h->count, LABELS(label, value));
 }
 
 /* Every failover that has been through a cycle. */
@@ -176,21 +170,22 @@ write_daemon(struct text *text)
 	int64_t expires = 0;
 
 	family(text, "mtgcpd_build", "info", "The version that runs.");
-	number(text, "_info", 1, "version", MTGCPD_VERSION, NULL);
+	number(text, "_info", 1, LABELS("version", MTGCPD_VERSION));
 	family(text, "mtgcpd_starts", "counter",
 	    "Starts of a daemon with this state file.");
-	number(text, "_total", (int64_t)world.starts, NULL);
+	number(text, "_total", (int64_t)world.starts, NO_LABELS);
 	family(text, "mtgcpd_events_dropped", "counter",
 	    "Events that were not written to Cloud Logging.");
-	number(text, "_total", (int64_t)world.dropped, NULL);
+	number(text, "_total", (int64_t)world.dropped, NO_LABELS);
 	KNOWN_FOREACH(shown)
-	if (shown->expires != 0 && (expires == 0 || shown->expires < expires))
-		expires = shown->expires;
+		if (shown->expires != 0 &&
+		    (expires == 0 || shown->expires < expires))
+			expires = shown->expires;
 	if (expires == 0)
 		return;
 	family(text, "mtgcpd_cloudflare_token_expiry_timestamp_seconds",
 	    "gauge", "When the Cloudflare token that ends first does.");
-	number(text, "", expires, NULL);
+	number(text, "", expires, NO_LABELS);
 }
 
 static void
@@ -201,23 +196,25 @@ write_states(struct text *text)
 
 	family(text, "mtgcpd_state", "gauge", "The current state, 1 to 8.");
 	KNOWN_FOREACH(shown)
-	number(text, "", shown->state.current, "failover", shown->conf.name,
-	    NULL);
+		number(text, "", shown->state.current,
+		    LABELS("failover", shown->conf.name));
 	family(text, "mtgcpd_state_read", "gauge",
 	    "The state that is read now, 0 where not enough is known.");
 	KNOWN_FOREACH(shown)
-	number(text, "", shown->state.read, "failover", shown->conf.name, NULL);
+		number(text, "", shown->state.read,
+		    LABELS("failover", shown->conf.name));
 	family(text, "mtgcpd_state_seconds", "gauge",
 	    "Seconds since the current state was entered.");
 	KNOWN_FOREACH(shown)
-	if (shown->state.in_state != -1)
-		seconds(text, "", shown->state.in_state + now - shown->at,
-		    "failover", shown->conf.name, NULL);
+		if (shown->state.in_state != -1)
+			seconds(text, "",
+			    shown->state.in_state + now - shown->at,
+			    LABELS("failover", shown->conf.name));
 	family(text, "mtgcpd_last_cycle_timestamp_seconds", "gauge",
 	    "When the last cycle ended.");
 	KNOWN_FOREACH(shown)
-	seconds(text, "", shown->cycle_wall, "failover", shown->conf.name,
-	    NULL);
+		seconds(text, "", shown->cycle_wall,
+		    LABELS("failover", shown->conf.name));
 }
 
 static void
@@ -229,9 +226,10 @@ write_verdicts(struct text *text)
 	family(text, "mtgcpd_verdict", "gauge",
 	    "1 healthy or up, 0 unhealthy or down, -1 unknown.");
 	KNOWN_FOREACH(shown)
-	for (i = 0; i < WATCHED_MAX; i++)
-		number(text, "", shown->state.verdict[i], "failover",
-		    shown->conf.name, "check", watched_names[i], NULL);
+		for (i = 0; i < WATCHED_MAX; i++)
+			number(text, "", shown->state.verdict[i],
+			    LABELS("failover", shown->conf.name, "check",
+				watched_names[i]));
 }
 
 static void
@@ -243,22 +241,21 @@ write_endpoints(struct text *text)
 
 	family(text, "mtgcpd_endpoints", "gauge",
 	    "Endpoints of the services of a region, by what they report.");
-	KNOWN_FOREACH(shown)
-	{
+	KNOWN_FOREACH(shown) {
 		state = &shown->state;
 		for (side = LOCAL; side < SIDES; side++) {
-			number(text, "", state->healthy[side], "failover",
-			    shown->conf.name, "region",
-			    shown->conf.region[side], "state", "healthy", NULL);
-			number(text, "", state->sick[side], "failover",
-			    shown->conf.name, "region",
-			    shown->conf.region[side], "state", "unhealthy",
-			    NULL);
+			number(text, "", state->healthy[side],
+			    LABELS("failover", shown->conf.name, "region",
+				shown->conf.region[side], "state", "healthy"));
+			number(text, "", state->sick[side],
+			    LABELS("failover", shown->conf.name, "region",
+				shown->conf.region[side], "state",
+				"unhealthy"));
 			number(text, "",
 			    (int64_t)state->endpoints[side] -
 				state->healthy[side] - state->sick[side],
-			    "failover", shown->conf.name, "region",
-			    shown->conf.region[side], "state", "unknown", NULL);
+			    LABELS("failover", shown->conf.name, "region",
+				shown->conf.region[side], "state", "unknown"));
 		}
 	}
 }
@@ -272,12 +269,14 @@ write_peers(struct text *text)
 	family(text, "mtgcpd_bgp_peer_up", "gauge",
 	    "1 up, 0 down, -1 unknown; peers that are enabled.");
 	KNOWN_FOREACH(shown)
-	for (peer = shown->peer; peer < shown->peer + shown->npeers; peer++)
-		if (peer->enabled)
-			number(text, "", peer->status, "failover",
-			    shown->conf.name, "router",
-			    shown->conf.router[peer->side], "peer", peer->name,
-			    NULL);
+		for (peer = shown->peer; peer < shown->peer + shown->npeers;
+		     peer++)
+			if (peer->enabled)
+				number(text, "", peer->status,
+				    LABELS("failover", shown->conf.name,
+					"router",
+					shown->conf.router[peer->side], "peer",
+					peer->name));
 }
 
 static void
@@ -288,11 +287,13 @@ write_announced(struct text *text, enum side side)
 	int i;
 
 	KNOWN_FOREACH(shown)
-	for (i = 0; i < PREFIXES; i++) {
-		prefix_text(&shown->conf.prefix[i], prefix, sizeof(prefix));
-		number(text, "", shown->state.announces[side][i], "failover",
-		    shown->conf.name, "prefix", prefix, NULL);
-	}
+		for (i = 0; i < PREFIXES; i++) {
+			prefix_text(&shown->conf.prefix[i], prefix,
+			    sizeof(prefix));
+			number(text, "", shown->state.announces[side][i],
+			    LABELS("failover", shown->conf.name, "prefix",
+				prefix));
+		}
 }
 
 static void
@@ -310,9 +311,9 @@ write_clouds(struct text *text)
 	family(text, "mtgcpd_cloudflare_priority", "gauge",
 	    "The priority of our Magic Transit routes, as seen last.");
 	KNOWN_FOREACH(shown)
-	if (shown->state.priority != -1)
-		number(text, "", shown->state.priority, "failover",
-		    shown->conf.name, NULL);
+		if (shown->state.priority != -1)
+			number(text, "", shown->state.priority,
+			    LABELS("failover", shown->conf.name));
 }
 
 static void
@@ -324,25 +325,27 @@ write_held(struct text *text)
 	family(text, "mtgcpd_breaker_state", "gauge",
 	    "0 closed, 1 open, 2 half-open.");
 	KNOWN_FOREACH(shown)
-	for (i = 0; i < BREAKERS_SHOWN; i++)
-		number(text, "", shown->state.breaker[i], "failover",
-		    shown->conf.name, "service", breaker_names[i], NULL);
+		for (i = 0; i < BREAKERS_SHOWN; i++)
+			number(text, "", shown->state.breaker[i],
+			    LABELS("failover", shown->conf.name, "service",
+				breaker_names[i]));
 	family(text, "mtgcpd_held", "gauge",
 	    "1 if that keeps the failover from what it would do.");
 	KNOWN_FOREACH(shown)
-	for (i = 0; i < HELD_MAX; i++)
-		number(text, "", (shown->state.held & 1U << i) != 0, "failover",
-		    shown->conf.name, "why", held_names[i], NULL);
+		for (i = 0; i < HELD_MAX; i++)
+			number(text, "", (shown->state.held & 1U << i) != 0,
+			    LABELS("failover", shown->conf.name, "why",
+				held_names[i]));
 	family(text, "mtgcpd_passive", "gauge",
 	    "1 if nothing is written, whatever is planned.");
 	KNOWN_FOREACH(shown)
-	number(text, "", shown->state.passive, "failover", shown->conf.name,
-	    NULL);
+		number(text, "", shown->state.passive,
+		    LABELS("failover", shown->conf.name));
 	family(text, "mtgcpd_contested", "gauge",
 	    "Objects that somebody else keeps changing.");
 	KNOWN_FOREACH(shown)
-	number(text, "", shown->state.contested, "failover", shown->conf.name,
-	    NULL);
+		number(text, "", shown->state.contested,
+		    LABELS("failover", shown->conf.name));
 }
 
 /* All transitions of a failover, from and to each state. */
@@ -359,8 +362,8 @@ write_moves(const struct text *text, const struct shown *shown)
 			snprintf(from, sizeof(from), "%d", i);
 			snprintf(to, sizeof(to), "%d", j);
 			number(text, "_total", (int64_t)shown->moves[i][j],
-			    "failover", shown->conf.name, "from", from, "to",
-			    to, NULL);
+			    LABELS("failover", shown->conf.name, "from", from,
+				"to", to));
 		}
 	}
 }
@@ -374,14 +377,15 @@ write_counters(struct text *text)
 	family(text, "mtgcpd_transitions", "counter",
 	    "Moves from one state to another.");
 	KNOWN_FOREACH(shown)
-	write_moves(text, shown);
+		write_moves(text, shown);
 	family(text, "mtgcpd_cycles", "counter", "Cycles, by their result.");
 	KNOWN_FOREACH(shown)
-	for (i = 0; i <= RESULT_SKIPPED; i++)
-		if (i != RESULT_NO_CHANGE)
-			number(text, "_total", (int64_t)shown->cycles[i],
-			    "failover", shown->conf.name, "result",
-			    result_names[i], NULL);
+		for (i = 0; i <= RESULT_SKIPPED; i++)
+			if (i != RESULT_NO_CHANGE)
+				number(text, "_total",
+				    (int64_t)shown->cycles[i],
+				    LABELS("failover", shown->conf.name,
+					"result", result_names[i]));
 	family(text, "mtgcpd_cycle_duration_seconds", "histogram",
 	    "How long cycles took.");
 	histogram(text, &world.cycle_time, NULL, NULL);
@@ -407,9 +411,9 @@ write_calls(struct text *text)
 			snprintf(code, sizeof(code), "none");
 		else
 			snprintf(code, sizeof(code), "%d", calls->status);
-		number(text, "_total", (int64_t)calls->count, "api",
-		    api_names[calls->api], "method",
-		    method_names[calls->method], "code", code, NULL);
+		number(text, "_total", (int64_t)calls->count,
+		    LABELS("api", api_names[calls->api], "method",
+			method_names[calls->method], "code", code));
 	}
 	family(text, "mtgcpd_api_request_duration_seconds", "histogram",
 	    "How long requests took.");
@@ -421,8 +425,8 @@ write_calls(struct text *text)
 	    "How much the clock of the servers is ahead of this host's.");
 	for (i = 0; i < CALLED_MAX; i++)
 		if (world.skew_known[i])
-			seconds(text, "", world.skew[i], "api", api_names[i],
-			    NULL);
+			seconds(text, "", world.skew[i],
+			    LABELS("api", api_names[i]));
 }
 
 /* Write all metrics, in OpenMetrics or else in the text format 0.0.4. */

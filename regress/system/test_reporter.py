@@ -4,6 +4,7 @@
 """The reporter: metrics, the status page, events at Cloud Logging; and that
 nobody waits for it."""
 
+import calendar
 import http.client
 import os
 import pathlib
@@ -17,6 +18,7 @@ import time
 import pytest
 
 from harness import BUILD, PROJECT, X, Y, wait_until
+from test_connectivity import set_token
 from test_process import (descriptors, gone, inet_sockets, log_of, needs_root,
                           sockets, status)
 from test_reload import refused, reload
@@ -291,6 +293,7 @@ def test_no_right_to_write_logs(place, clouds):
 def test_metrics(place, clouds):
     """After a failover the metrics say what happened, in both formats."""
     served = Served()
+    set_token(clouds, expires_on="2036-01-02T03:04:05-08:00")
     daemon = place.daemon(clouds, "A", f"{QUICK}\n{served.statement}")
     daemon.wait_state(1)
     clouds.health("region-a", "UNHEALTHY")
@@ -317,6 +320,8 @@ def test_metrics(place, clouds):
     assert of(m, "remote_announces", prefix=Y, **a) == 1
     assert of(m, "cloudflare_priority", **a) == 200
     assert of(m, "transitions_total", **{"from": "1", "to": "2"}, **a) == 1
+    assert of(m, "cloudflare_token_expiry_timestamp_seconds") \
+        == calendar.timegm((2036, 1, 2, 11, 4, 5))
     assert of(m, "starts_total") == 1
     assert of(m, "events_dropped_total") == 0
     assert abs(of(m, "last_cycle_timestamp_seconds", **a) - time.time()) < 30

@@ -177,6 +177,11 @@ values(void **state)
 	assert_true(has("mtgcpd_cycle_duration_seconds_bucket{le=\"0.5\"} 1"));
 	assert_true(has("mtgcpd_cycle_duration_seconds_sum 0.300"));
 	assert_true(world_ready(why, sizeof(why)));
+	assert_null(strstr(text, "token_expiry"));
+	world_expiry(0, 1800000000);
+	write_text(false);
+	assert_true(has("mtgcpd_cloudflare_token_expiry_timestamp_seconds "
+			"1800000000"));
 	/* The peers of one cycle are not those of the next. */
 	msg.cycle = 8;
 	msg.read = 0;

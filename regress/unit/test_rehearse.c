@@ -122,21 +122,24 @@ last_look(void **state)
 }
 
 static void
-expect_expiry(int64_t days)
+expect_days(int64_t days)
 {
 	time_t then = time(NULL) + (time_t)days * 24 * 3600;
 	char date[64];
 	struct tm tm;
+	int64_t left = -1000;
 
 	gmtime_r(&then, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	assert_int_equal(expiry(date), then);
+	assert_true(days_left(date, &left));
+	/* The day may have changed meanwhile. */
+	assert_true(left == days || left == days - 1);
 }
 
 static void
 days(void **state)
 {
-	int64_t i;
+	int64_t i, n;
 
 	(void)state;
 	assert_int_equal(days_since_epoch(1970, 1, 1), 0);
@@ -145,17 +148,33 @@ days(void **state)
 	assert_int_equal(
 	    days_since_epoch(2100, 3, 1) - days_since_epoch(2100, 2, 28), 1);
 	for (i = -400; i < 3000; i++)
-		expect_expiry(i);
+		expect_days(i);
+	assert_false(days_left(NULL, &n));
+	assert_false(days_left("", &n));
+	assert_false(days_left("tomorrow", &n));
+	assert_false(days_left("2026-13-01T00:00:00Z", &n));
+	assert_false(days_left("2026-00-01T00:00:00Z", &n));
+	assert_false(days_left("2026-01-40T00:00:00Z", &n));
+	assert_false(days_left("99999999999999-01-01T00:00:00Z", &n));
+	assert_true(days_left("9999-12-31T23:59:59.999999+14:00", &n));
+}
+
+static void
+expiries(void **state)
+{
+	(void)state;
 	assert_int_equal(expiry(NULL), 0);
 	assert_int_equal(expiry(""), 0);
 	assert_int_equal(expiry("tomorrow"), 0);
+	assert_int_equal(expiry("2026-01-01"), 0);
 	assert_int_equal(expiry("2026-13-01T00:00:00Z"), 0);
-	assert_int_equal(expiry("2026-00-01T00:00:00Z"), 0);
-	assert_int_equal(expiry("2026-01-40T00:00:00Z"), 0);
-	assert_int_equal(expiry("99999999999999-01-01T00:00:00Z"), 0);
 	assert_int_equal(expiry("2026-01-01T24:00:00Z"), 0);
 	assert_int_equal(expiry("2026-01-01T00:60:00Z"), 0);
-	assert_int_equal(expiry("2026-01-01T00:00"), 0);
+	assert_int_equal(expiry("2026-01-01T00:00:00.123Z"), 1767225600);
+	assert_int_equal(expiry("2026-01-01T00:00:00.5-08:00"),
+	    1767225600 + 8 * 3600);
+	assert_int_equal(expiry("2026-01-01T00:00:00+05:30"),
+	    1767225600 - 330 * 60);
 	assert_int_equal(expiry("9999-12-31T23:59:59.999999Z"),
 	    INT64_C(253402300799));
 }
@@ -166,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(last_look),
 		cmocka_unit_test(days),
+		cmocka_unit_test(expiries),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
