@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
-#include <sys/ioctl.h>
-
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,17 +20,6 @@
 static void dispatch(const struct imsg *, void *);
 static void get(const struct imsg *, void *, size_t);
 
-/* What it does beyond HTTPS: serve those who connect. */
-static const struct syscall_rule serve_rules[] = {
-	/* libevent: a connection to the one socket that listens */
-	{ RULE_ALLOW(accept4), .nargs = 1, .args = { INT_IS(0, LISTEN_FD) } },
-	/* libevent: how much is there to be read */
-	{ RULE_ALLOW(ioctl), .nargs = 1, .args = { INT_IS(1, FIONREAD) } },
-	{ RULE_ALLOW(readv) },
-};
-
-#define NSERVE (sizeof(serve_rules) / sizeof(serve_rules[0]))
-
 #define CA_MAX (4 * 1024 * 1024)
 
 static struct child_program program;
@@ -50,30 +36,12 @@ static struct {
 static char *ca; /* chunks that came so far */
 static size_t ca_len;
 
-/* What it may do once it is confined: no more than it is there for. */
-static void
-choose_rules(void)
-{
-	static const struct syscall_rule ending = { RULE_ALLOW(shutdown) };
-	size_t n = speaks ? http_nrules : 1;
-	struct syscall_rule *rules;
-
-	rules = calloc(NSERVE + n, sizeof(*rules));
-	if (rules == NULL)
-		fatal("%s", __func__);
-	memcpy(rules, serve_rules, sizeof(serve_rules));
-	memcpy(rules + NSERVE, speaks ? http_rules : &ending,
-	    n * sizeof(*rules));
-	program.rules = rules;
-	program.nrules = NSERVE + n;
-}
-
 static void
 prepare(struct event_base *base, const struct child_setup *setup)
 {
 	world_init();
 	speaks = setup->ca != NULL;
-	choose_rules();
+	program.rules = reporter_rules(speaks, &program.nrules);
 	if (speaks) {
 		http_prepare(base, setup->ca, setup->ca_len);
 		cloud_prepare(base);

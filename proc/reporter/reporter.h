@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "confine.h"
 #include "proto.h"
 
 #define MOVES_MAX 200 /* transitions that are remembered, of all failovers */
@@ -93,6 +94,9 @@ void histogram_add(struct histogram *, uint32_t ms);
 
 /* metrics.c */
 void metrics_write(struct evbuffer *, bool open_metrics);
+
+/* rules.c */
+struct syscall_rule *reporter_rules(bool speaks, size_t *n);
 
 /* server.c */
 void server_start(struct event_base *, int listener);

@@ -54,7 +54,7 @@ def copy_programs(place):
     copy = place.path / "copy"
     (copy / "libexec").mkdir(parents=True)
     shutil.copy(BUILD / "mt-gcpd", copy)
-    for role in ROLES:
+    for role in ROLES + ["reporter"]:
         shutil.copy(BUILD / "libexec" / f"mt-gcpd-{role}", copy / "libexec")
     for path in [copy, *copy.rglob("*")]:
         path.chmod(0o755)

@@ -17,10 +17,10 @@ import time
 
 import pytest
 
-from harness import BUILD, PROJECT, X, Y, wait_until
+from harness import BUILD, PROJECT, X, Y, configuration, wait_until
 from test_connectivity import set_token
-from test_process import (descriptors, gone, inet_sockets, log_of, needs_root,
-                          sockets, status)
+from test_process import (Unprivileged, copy_programs, descriptors, gone,
+                          inet_sockets, log_of, needs_root, sockets, status)
 from test_reload import refused, reload
 
 QUICK = """interval 0.1
@@ -548,6 +548,28 @@ def test_port_is_taken(place, clouds):
         assert daemon.process.wait(10) == 1
     assert f"metrics listen on 127.0.0.1 port {port}: Address already in use" \
         in daemon.stderr()
+
+
+def test_unprivileged(place, clouds):
+    """It serves and writes without root as well."""
+    copy_programs(place)
+    served = Served()
+    directory = place.path / "A"
+    directory.mkdir()
+    files = {}
+    for name in ("prober.json", "actuator.json", "cloudflare.token"):
+        files[name] = directory / name
+        shutil.copy(clouds.directory / name, files[name])
+    shutil.copy(clouds.directory / "ca.pem", directory)
+    text = configuration(clouds, "A", directory,
+                         f"{QUICK}\n{CLOUD}\n{served.statement}", **files)
+    daemon = Unprivileged(directory, text.replace(
+        str(clouds.directory / "ca.pem"), str(directory / "ca.pem")))
+    place.started.append(daemon)
+    daemon.wait_state(1)
+    assert served.get("/readyz")[0].status == 200
+    assert daemon.stop() == 0
+    all_stored(clouds, daemon)
 
 
 def test_without(place, clouds):
