@@ -19,7 +19,7 @@ B ?=		build
 PYTHON ?=	/usr/bin/python3
 INSTALL ?=	install
 
-CHILDREN =	resolver signer prober actuator
+CHILDREN =	resolver signer prober actuator reporter
 PROGRAMS =	$(B)/mt-gcpd $(B)/mt-gcpctl $(CHILDREN:%=$(B)/libexec/mt-gcpd-%)
 
 .DEFAULT_GOAL := all
@@ -31,6 +31,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
+BROWSER_PACKAGES = chromium
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
@@ -65,8 +66,9 @@ LIBS_signer :=	$(LIBS_COMMON) jansson libcrypto
 LIBS_https :=	$(LIBS_COMMON) jansson libcurl libssl libcrypto
 LIBS_prober :=	$(LIBS_https)
 LIBS_actuator :=	$(LIBS_https)
+LIBS_reporter :=	$(LIBS_https) libevent_extra
 LIBS_cloudsim :=	libevent libevent_openssl openssl jansson libbsd
-LIBS_unit :=	$(LIBS_https) libcares libmd cmocka
+LIBS_unit :=	$(LIBS_https) libevent_extra libcares libmd cmocka
 CPPFLAGS +=	$(call pkg,--cflags $(LIBS_unit))
 
 COMMON_SRC :=	$(wildcard common/*.c)
@@ -122,6 +124,7 @@ $(B)/src/%.o $(B)/san/src/%.o: CPPFLAGS += -Isrc
 $(B)/proc/actuator/%.o $(B)/san/proc/actuator/%.o: CPPFLAGS += -Iproc/actuator
 $(B)/proc/prober/%.o $(B)/san/proc/prober/%.o: CPPFLAGS += -Iproc/prober
 $(B)/proc/signer/%.o $(B)/san/proc/signer/%.o: CPPFLAGS += -Iproc/signer
+$(B)/proc/reporter/%.o $(B)/san/proc/reporter/%.o: CPPFLAGS += -Iproc/reporter
 $(B)/regress/cloudsim/%.o: CPPFLAGS := -D_GNU_SOURCE -Iregress/cloudsim \
 	$(call pkg,--cflags $(LIBS_cloudsim))
 
@@ -160,7 +163,7 @@ $(B)/san/all.a: $(SAN_OBJ)
 $(B)/regress/unit/test_%: regress/unit/test_%.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \
-	    -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
+	    -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
 	    $(B)/san/all.a $(call pkg,--libs $(LIBS_unit)) $(UNIT_LDFLAGS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -200,12 +203,12 @@ lint-run:
 	$(MAKE) -s CC=clang B=$(B)/clang WERROR=-Werror all
 	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(CTL_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
 	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
-	    -Iproc/signer 2>/dev/null
+	    -Iproc/signer -Iproc/reporter 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
 	    $(patsubst %,--include=%,$(wildcard /usr/include/*/sys/queue.h) \
 	    /usr/include/jansson.h) -Icommon -Isrc -Iproc/prober \
-	    -Iproc/actuator -Iproc/signer src common proc
+	    -Iproc/actuator -Iproc/signer -Iproc/reporter src common proc
 	mandoc -T lint -W warning mt-gcpd.8 mt-gcpctl.8 mt-gcpd.conf.5 2>/dev/null
 
 .PHONY: format
@@ -261,6 +264,17 @@ define users
 	    mtgcpd-$$role || exit 1; done
 endef
 
+# Prometheus' checker alone: its package would start a server.  Without it the
+# tests look at the metrics with a parser of their own.
+define promtool
+	@command -v promtool >/dev/null || [ -x $(B)/promtool ] || ( \
+	    mkdir -p $(B)/deb && cd $(B)/deb && \
+	    apt-get -qq -o APT::Sandbox::User=root download prometheus && \
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | \
+	    tar -xO ./usr/bin/promtool > promtool && chmod 755 promtool && \
+	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
+endef
+
 .PHONY: deps demo regress model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
@@ -271,6 +285,8 @@ demo: deps
 	@$(PYTHON) regress/demo.py
 
 regress: deps
+	$(call packages,$(BROWSER_PACKAGES))
+	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
 

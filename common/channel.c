@@ -178,6 +178,13 @@ channel_fd(const struct channel *channel)
 	return (imsgbuf_fd(channel->buf));
 }
 
+/* Bytes that the peer has still to take. */
+size_t
+channel_queued(const struct channel *channel)
+{
+	return (imsgbuf_queued(channel->buf));
+}
+
 /* Send a message; data is copied, and wiped once it is written. */
 void
 channel_send(struct channel *channel, enum imsg_type type, uint32_t id,

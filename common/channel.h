@@ -34,5 +34,6 @@ void channel_send_chunks(struct channel *, enum imsg_type chunk,
     enum imsg_type end, uint32_t id, const void *, size_t);
 int channel_flush(struct channel *);
 int channel_fd(const struct channel *);
+size_t channel_queued(const struct channel *);
 
 #endif /* MTGCPD_CHANNEL_H */

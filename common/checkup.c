@@ -11,6 +11,7 @@
 #include "gcp.h"
 #include "log.h"
 #include "token.h"
+#include "tally.h"
 
 TAILQ_HEAD(checkup_list, checkup);
 
@@ -219,6 +220,8 @@ check_send(struct check *check, const char *bearer)
 {
 	struct http_request request = {
 		.method = check->method,
+		.called = check->msg.api == API_COMPUTE ? CALLED_COMPUTE :
+							  CALLED_CLOUDFLARE,
 		.url = check->url,
 		.bearer = bearer,
 		.connect_timeout = check->checkup->connect_timeout,
@@ -318,6 +321,7 @@ checkup_end(struct checkup *checkup, const char *why)
 		    sizeof(check->msg));
 	}
 	child_send(IMSG_TEST_DONE, checkup->id, &done, sizeof(done));
+	tally_send();
 	if (checkup->end != NULL)
 		checkup->end(checkup);
 	TAILQ_REMOVE(&checkups, checkup, entry);

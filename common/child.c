@@ -88,6 +88,7 @@ setup_hello(struct child_setup *setup)
 		fatalx("the parent takes the %s for the %s",
 		    role_name(own_role), role_name(setup->hello.role));
 	log_setlevel(setup->hello.log_level);
+	setup->listener = setup->hello.listens ? LISTEN_FD : -1;
 }
 
 static void

@@ -23,6 +23,7 @@ struct child_setup {
 	char *ca; /* PEM bundle, NUL-terminated; NULL: none was sent.
 		     Freed after prepare() */
 	size_t ca_len;
+	int listener; /* descriptor of a socket that listens; -1: none */
 };
 
 /* A child program: what is its own of the common way to start. */

@@ -14,6 +14,7 @@
 #include "gcp.h"
 #include "http_room.h"
 #include "log.h"
+#include "tally.h"
 
 struct http_room http;
 
@@ -31,6 +32,7 @@ static void call_method(struct http_call *, CURL *);
 static size_t body_once(char *, size_t, size_t, void *);
 static void call_finish(struct http_call *, CURLcode);
 static void call_reply(struct http_call *, CURLcode, struct http_reply *);
+static void call_tally(const struct http_call *, const struct http_reply *);
 static void call_error(struct http_call *, CURLcode, struct http_reply *);
 static enum transport transport_of(const struct slot *, CURLcode, bool, long);
 static void call_detail(const struct http_call *, CURLcode, enum transport,
@@ -102,6 +104,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	if (call == NULL)
 		fatal("%s", __func__);
 	call->method = request->method;
+	call->called = request->called;
 	call->write = request->write;
 	call->bucket = request->bucket;
 	call->connect_timeout = request->connect_timeout;
@@ -384,6 +387,7 @@ call_finish(struct http_call *call, CURLcode rc)
 	slot = call->slot;
 	if (slot != NULL) {
 		call_reply(call, rc, &reply);
+		call_tally(call, &reply);
 		if (call->resolve != NULL)
 			call->resolve->loaded = true;
 		call->slot = NULL; /* the caller reads the body yet */
@@ -400,6 +404,27 @@ call_finish(struct http_call *call, CURLcode rc)
 	if (slot != NULL)
 		slot_release(slot);
 	call_free(call);
+}
+
+/* Count the call, and look at the server's clock. */
+static void
+call_tally(const struct http_call *call, const struct http_reply *reply)
+{
+	int64_t took = http_now() - call->launched;
+	struct timespec now;
+	time_t date;
+
+	tally_call(call->called, (uint32_t)call->method,
+	    reply->answered ? (int32_t)reply->status : 0, took);
+	if (!reply->answered || call->slot->date[0] == '\0')
+		return;
+	date = curl_getdate(call->slot->date, NULL);
+	if (date == (time_t)-1 || clock_gettime(CLOCK_REALTIME, &now) == -1)
+		return;
+	/* The header leaves the fraction of its second out. */
+	tally_clock(call->called,
+	    ((int64_t)date - now.tv_sec) * 1000 + 500 - now.tv_nsec / 1000000 +
+		took / 2);
 }
 
 static void

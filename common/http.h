@@ -37,6 +37,7 @@ enum http_method {
 /* One request.  The strings are copied by http_start(). */
 struct http_request {
 	enum http_method method;
+	enum called called; /* for the tally */
 	const char *url;
 	const char *bearer;	  /* NULL: no Authorization */
 	const char *content_type; /* NULL: no body */

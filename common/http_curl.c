@@ -110,7 +110,7 @@ slot_release(struct slot *slot)
 	slot->len = slot->header_len = 0;
 	slot->body_too_big = slot->header_too_big = false;
 	slot->errbuf[0] = '\0';
-	slot->retry_after[0] = slot->ratelimit[0] = '\0';
+	slot->retry_after[0] = slot->ratelimit[0] = slot->date[0] = '\0';
 	SETOPT(slot->easy, CURLOPT_HTTPHEADER, NULL);
 	SETOPT(slot->easy, CURLOPT_RESOLVE, NULL);
 	SETOPT(slot->easy, CURLOPT_POSTFIELDS, NULL);
@@ -170,7 +170,8 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 		    sizeof(slot->retry_after));
 		keep_header(line, n, "ratelimit:", slot->ratelimit,
 		    sizeof(slot->ratelimit));
-	}
+	} else if (n > 5 && (line[0] == 'd' || line[0] == 'D'))
+		keep_header(line, n, "date:", slot->date, sizeof(slot->date));
 	return (n);
 }
 

@@ -78,6 +78,7 @@ struct slot {
 	bool header_too_big;
 	char retry_after[64];
 	char ratelimit[64];
+	char date[40];
 };
 SLIST_HEAD(slots, slot);
 
@@ -92,6 +93,7 @@ struct http_call {
 	TAILQ_ENTRY(http_call) entry;
 	enum call_state state;
 	enum http_method method;
+	enum called called;
 	bool write;
 	bool limited; /* has waited for its bucket */
 	struct bucket *bucket;

@@ -16,6 +16,7 @@
  */
 
 #define IMSG_FD	      3	    /* the channel to the parent, in every child */
+#define LISTEN_FD     4	    /* in a child that serves: its socket */
 #define IMSG_SIZE_MAX 16384 /* header and payload */
 
 struct imsg_hdr {

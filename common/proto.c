@@ -36,7 +36,9 @@ struct field {
 #define SIGNER	  BIT(ROLE_SIGNER)
 #define PROBER	  BIT(ROLE_PROBER)
 #define ACTUATOR  BIT(ROLE_ACTUATOR)
-#define CHILDREN  (RESOLVER | SIGNER | PROBER | ACTUATOR)
+#define REPORTER  BIT(ROLE_REPORTER)
+#define HTTPS	  (PROBER | ACTUATOR | REPORTER)
+#define CHILDREN  (RESOLVER | SIGNER | HTTPS)
 
 /* A route that a message may take; a type has one row, or two where the
  * parent passes it on.  size 0 and opaque: 1..OPAQUE_MAX bytes. */
@@ -65,8 +67,8 @@ struct route {
 static const struct route routes[] = {
 	STRUCT(IMSG_HELLO, PARENT, CHILDREN, msg_hello),
 	STRUCT(IMSG_PORT, PARENT, CHILDREN, msg_port),
-	BYTES(IMSG_CA_CHUNK, PARENT, PROBER | ACTUATOR),
-	EMPTY(IMSG_CA_END, PARENT, PROBER | ACTUATOR),
+	BYTES(IMSG_CA_CHUNK, PARENT, HTTPS),
+	EMPTY(IMSG_CA_END, PARENT, HTTPS),
 	EMPTY(IMSG_SETUP_END, PARENT, CHILDREN),
 	STRUCT(IMSG_READY, CHILDREN, PARENT, msg_ready),
 	STRUCT(IMSG_LOG, CHILDREN, PARENT, msg_log),
@@ -75,22 +77,22 @@ static const struct route routes[] = {
 	STRUCT(IMSG_NAMESERVER, PARENT, RESOLVER, msg_nameserver),
 	STRUCT(IMSG_RESOLVE, PARENT, RESOLVER, msg_resolve),
 	STRUCT(IMSG_RESOLVED, RESOLVER, PARENT, msg_addresses),
-	STRUCT(IMSG_ADDRESSES, PARENT, PROBER | ACTUATOR, msg_addresses),
+	STRUCT(IMSG_ADDRESSES, PARENT, HTTPS, msg_addresses),
 
 	BYTES(IMSG_KEY_CHUNK, PARENT, SIGNER),
 	EMPTY(IMSG_KEY_END, PARENT, SIGNER),
 	STRUCT(IMSG_KEY_LOADED, SIGNER, PARENT, msg_key),
 	STRUCT(IMSG_KEY_FAILED, SIGNER, PARENT, msg_failure),
-	STRUCT(IMSG_ASSERT, PROBER | ACTUATOR, PARENT, msg_assert),
+	STRUCT(IMSG_ASSERT, HTTPS, PARENT, msg_assert),
 	STRUCT(IMSG_ASSERT, PARENT, SIGNER, msg_assert),
 	BYTES(IMSG_ASSERTION, SIGNER, PARENT),
-	BYTES(IMSG_ASSERTION, PARENT, PROBER | ACTUATOR),
+	BYTES(IMSG_ASSERTION, PARENT, HTTPS),
 	STRUCT(IMSG_ASSERT_FAILED, SIGNER, PARENT, msg_failure),
-	STRUCT(IMSG_ASSERT_FAILED, PARENT, PROBER | ACTUATOR, msg_failure),
+	STRUCT(IMSG_ASSERT_FAILED, PARENT, HTTPS, msg_failure),
 
-	EMPTY(IMSG_CONF_BEGIN, PARENT, PROBER | ACTUATOR),
-	STRUCT(IMSG_CONF_ENDPOINT, PARENT, PROBER | ACTUATOR, msg_endpoint),
-	STRUCT(IMSG_CONF_TOKEN_URI, PARENT, PROBER | ACTUATOR, msg_token_uri),
+	EMPTY(IMSG_CONF_BEGIN, PARENT, HTTPS),
+	STRUCT(IMSG_CONF_ENDPOINT, PARENT, HTTPS, msg_endpoint),
+	STRUCT(IMSG_CONF_TOKEN_URI, PARENT, HTTPS, msg_token_uri),
 	STRUCT(IMSG_CONF_PROBE, PARENT, PROBER, msg_conf_probe),
 	STRUCT(IMSG_CONF_SERVICE, PARENT, PROBER, msg_name),
 	STRUCT(IMSG_CONF_PEER, PARENT, PROBER | ACTUATOR, msg_name),
@@ -98,7 +100,9 @@ static const struct route routes[] = {
 	BYTES(IMSG_CONF_CF_TOKEN, PARENT, ACTUATOR),
 	STRUCT(IMSG_CONF_ACT, PARENT, ACTUATOR, msg_conf_act),
 	STRUCT(IMSG_CONF_LIMIT, PARENT, PROBER | ACTUATOR, msg_limit),
-	EMPTY(IMSG_CONF_COMMIT, PARENT, PROBER | ACTUATOR),
+	STRUCT(IMSG_CONF_CLOUD, PARENT, REPORTER, msg_conf_cloud),
+	STRUCT(IMSG_CONF_SHOWN, PARENT, REPORTER, msg_conf_shown),
+	EMPTY(IMSG_CONF_COMMIT, PARENT, HTTPS),
 	EMPTY(IMSG_CONF_IN_USE, PROBER | ACTUATOR, PARENT),
 
 	STRUCT(IMSG_PROBE, PARENT, PROBER, msg_probe),
@@ -120,7 +124,19 @@ static const struct route routes[] = {
 	STRUCT(IMSG_TESTED, PROBER | ACTUATOR, PARENT, msg_tested),
 	STRUCT(IMSG_TEST_DONE, PROBER | ACTUATOR, PARENT, msg_test),
 
-	EMPTY(IMSG_STOP, PARENT, ACTUATOR),
+	STRUCT(IMSG_CALLS, PROBER | ACTUATOR, PARENT, msg_calls),
+	STRUCT(IMSG_CALLS, PARENT, REPORTER, msg_calls),
+	STRUCT(IMSG_REPORT_DAEMON, PARENT, REPORTER, msg_report_daemon),
+	STRUCT(IMSG_REPORT_PEER, PARENT, REPORTER, msg_probe_peer),
+	STRUCT(IMSG_REPORT_STATE, PARENT, REPORTER, msg_report_state),
+	STRUCT(IMSG_REPORT_MOVE, PARENT, REPORTER, msg_report_move),
+	STRUCT(IMSG_REPORT_EXPIRY, PARENT, REPORTER, msg_count),
+	STRUCT(IMSG_REPORT_REACTION, PARENT, REPORTER, msg_report_reaction),
+	BYTES(IMSG_EVENT_CHUNK, PARENT, REPORTER),
+	EMPTY(IMSG_EVENT_END, PARENT, REPORTER),
+	STRUCT(IMSG_EVENTS_DROPPED, PARENT, REPORTER, msg_count),
+
+	EMPTY(IMSG_STOP, PARENT, ACTUATOR | REPORTER),
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
@@ -141,6 +157,7 @@ static const struct route routes[] = {
 	FIELD(type, CHECK_PREFIX, name, member, struct prefix, 0, 0)
 #define FLAG(type, name, member)    RANGE(type, name, member, 0, 1)
 #define VERDICT(type, name, member) RANGE(type, name, member, V_UNKNOWN, V_YES)
+#define STATE(type, name, member)   RANGE(type, name, member, 0, STATES)
 #define SIDE(type, name)	    RANGE(type, name, side, 0, SIDES - 1)
 
 static const struct field fields[] = {
@@ -149,6 +166,7 @@ static const struct field fields[] = {
 	RANGE(IMSG_HELLO, msg_hello, role, ROLE_RESOLVER, ROLE_MAX - 1),
 	RANGE(IMSG_HELLO, msg_hello, log_level, 0, 7),
 	FLAG(IMSG_HELLO, msg_hello, drop),
+	FLAG(IMSG_HELLO, msg_hello, listens),
 	RANGE(IMSG_PORT, msg_port, port, 1, 65535),
 	TEXT(IMSG_READY, msg_ready, version),
 	RANGE(IMSG_LOG, msg_log, level, LOG_ERR, LOG_DEBUG),
@@ -263,6 +281,52 @@ static const struct field fields[] = {
 	TEXT(IMSG_TESTED, msg_tested, operation),
 	TEXT(IMSG_TESTED, msg_tested, subject),
 	TEXT(IMSG_TESTED, msg_tested, error),
+
+	TEXT(IMSG_CONF_CLOUD, msg_conf_cloud, project),
+	TEXT(IMSG_CONF_CLOUD, msg_conf_cloud, log),
+	TEXT(IMSG_CONF_CLOUD, msg_conf_cloud, location),
+	TEXT(IMSG_CONF_CLOUD, msg_conf_cloud, node),
+	TEXT(IMSG_CONF_SHOWN, msg_conf_shown, name),
+	TEXT(IMSG_CONF_SHOWN, msg_conf_shown, project),
+	TEXTS(IMSG_CONF_SHOWN, msg_conf_shown, region),
+	TEXTS(IMSG_CONF_SHOWN, msg_conf_shown, router),
+	PREFIX(IMSG_CONF_SHOWN, msg_conf_shown, prefix),
+
+	RANGE(IMSG_CALLS, msg_calls, api, 0, CALLED_MAX - 1),
+	RANGE(IMSG_CALLS, msg_calls, method, 0, METHODS - 1),
+	RANGE(IMSG_CALLS, msg_calls, status, 0, 999),
+	FLAG(IMSG_CALLS, msg_calls, skew_known),
+	SIDE(IMSG_REPORT_PEER, msg_probe_peer),
+	VERDICT(IMSG_REPORT_PEER, msg_probe_peer, status),
+	FLAG(IMSG_REPORT_PEER, msg_probe_peer, enabled),
+	FLAG(IMSG_REPORT_PEER, msg_probe_peer, custom),
+	TEXT(IMSG_REPORT_PEER, msg_probe_peer, name),
+	TEXT(IMSG_REPORT_PEER, msg_probe_peer, state),
+	FLAG(IMSG_REPORT_STATE, msg_report_state, ended),
+	RANGE(IMSG_REPORT_STATE, msg_report_state, result, 0, RESULT_SKIPPED),
+	STATE(IMSG_REPORT_STATE, msg_report_state, read),
+	STATE(IMSG_REPORT_STATE, msg_report_state, current),
+	STATE(IMSG_REPORT_STATE, msg_report_state, acting),
+	STATE(IMSG_REPORT_STATE, msg_report_state, candidate),
+	VERDICT(IMSG_REPORT_STATE, msg_report_state, verdict),
+	VERDICT(IMSG_REPORT_STATE, msg_report_state, announces),
+	RANGE(IMSG_REPORT_STATE, msg_report_state, held, 0, HELD_ALL),
+	FLAG(IMSG_REPORT_STATE, msg_report_state, passive),
+	RANGE(IMSG_REPORT_STATE, msg_report_state, breaker, 0, 2),
+	TEXT(IMSG_REPORT_STATE, msg_report_state, plan),
+	RANGE(IMSG_REPORT_STATE, msg_report_state, prefix, ADVERT_KEEP,
+	    ADVERT_WITHDRAW),
+	RANGE(IMSG_REPORT_STATE, msg_report_state, cloudflare, STEER_KEEP,
+	    STEER_FAILED),
+	STATE(IMSG_REPORT_MOVE, msg_report_move, from),
+	STATE(IMSG_REPORT_MOVE, msg_report_move, to),
+	FLAG(IMSG_REPORT_MOVE, msg_report_move, fresh),
+	VERDICT(IMSG_REPORT_MOVE, msg_report_move, local),
+	VERDICT(IMSG_REPORT_MOVE, msg_report_move, remote),
+	VERDICT(IMSG_REPORT_MOVE, msg_report_move, remote_bgp),
+	TEXT(IMSG_REPORT_MOVE, msg_report_move, failover),
+	RANGE(IMSG_REPORT_REACTION, msg_report_reaction, phase, 0,
+	    REACTION_MAX - 1),
 };
 
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -289,6 +353,7 @@ role_name(enum role role)
 		[ROLE_SIGNER] = "signer",
 		[ROLE_PROBER] = "prober",
 		[ROLE_ACTUATOR] = "actuator",
+		[ROLE_REPORTER] = "reporter",
 	};
 
 	return (names[role]);

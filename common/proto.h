@@ -33,6 +33,7 @@
 #define CORR_LEN      48  /* correlation id */
 #define REASON_LEN    512 /* the text of an error */
 #define LOGTEXT_LEN   1024
+#define LOG_NAME_LEN  256 /* of a log at Cloud Logging */
 #define GROUP_LEN     256
 #define ENDPOINT_LEN  192
 #define STATE_LEN     32
@@ -41,8 +42,9 @@
 #define PATHNAME_LEN  256
 #define ADDRESSES_MAX 16
 #define OPAQUE_MAX    8192
-#define UNHEALTHY_MAX 20	 /* sick endpoints reported for a region */
-#define LIMIT_MAX     1000000000 /* of both numbers of msg_limit */
+#define EVENT_MAX     (64 * 1024) /* bytes of an event, as JSON */
+#define UNHEALTHY_MAX 20	  /* sick endpoints reported for a region */
+#define LIMIT_MAX     1000000000  /* of both numbers of msg_limit */
 
 enum role {
 	ROLE_PARENT,
@@ -50,14 +52,30 @@ enum role {
 	ROLE_SIGNER,
 	ROLE_PROBER,
 	ROLE_ACTUATOR,
+	ROLE_REPORTER,
 	ROLE_MAX,
 };
 
 enum api {
 	API_COMPUTE,
 	API_CLOUDFLARE,
+	API_LOGGING,
 	API_MAX,
 };
+
+/* Whom a request was made to; counted, see struct msg_calls. */
+enum called {
+	CALLED_COMPUTE,
+	CALLED_CLOUDFLARE,
+	CALLED_OAUTH,
+	CALLED_LOGGING,
+	CALLED_MAX,
+};
+
+#define STATES 8 /* numbered from 1; 0: not known enough */
+
+#define METHODS	     4 /* of HTTP: see http.h */
+#define CALL_BUCKETS 13
 
 /* The parts of a cycle, each behind a circuit breaker of its own; bits of
  * msg_probe.parts and msg_probe_done.failed_parts. */
@@ -82,8 +100,8 @@ enum imsg_type {
 	/* Start-up: what a child needs before it confines itself. */
 	IMSG_HELLO,	/* parent -> any: struct msg_hello */
 	IMSG_PORT,	/* parent -> any: struct msg_port */
-	IMSG_CA_CHUNK,	/* parent -> prober, actuator: opaque (PEM) */
-	IMSG_CA_END,	/* parent -> prober, actuator: nothing */
+	IMSG_CA_CHUNK,	/* parent -> prober, actuator, reporter: opaque (PEM) */
+	IMSG_CA_END,	/* parent -> prober, actuator, reporter: nothing */
 	IMSG_SETUP_END, /* parent -> any: nothing */
 	IMSG_READY,	/* any -> parent: struct msg_ready */
 	IMSG_LOG,	/* any -> parent: struct msg_log */
@@ -93,7 +111,7 @@ enum imsg_type {
 	IMSG_NAMESERVER, /* parent -> resolver: struct msg_nameserver */
 	IMSG_RESOLVE,	 /* parent -> resolver: struct msg_resolve */
 	IMSG_RESOLVED,	 /* resolver -> parent: struct msg_addresses */
-	IMSG_ADDRESSES,	 /* parent -> prober, actuator:
+	IMSG_ADDRESSES,	 /* parent -> prober, actuator, reporter:
 				 struct msg_addresses */
 
 	/* Keys and assertions.  id of keys: the role that the key serves. */
@@ -101,18 +119,18 @@ enum imsg_type {
 	IMSG_KEY_END,	    /* parent -> signer: nothing */
 	IMSG_KEY_LOADED,    /* signer -> parent: struct msg_key */
 	IMSG_KEY_FAILED,    /* signer -> parent: struct msg_failure */
-	IMSG_ASSERT,	    /* prober, actuator -> parent: struct msg_assert;
+	IMSG_ASSERT,	    /* prober, actuator, reporter -> parent:
+				 struct msg_assert;
 				 parent -> signer: the same, id: the role */
 	IMSG_ASSERTION,	    /* signer -> parent -> who asked: opaque (JWT) */
 	IMSG_ASSERT_FAILED, /* signer -> parent -> who asked:
 				 struct msg_failure */
 
-	/* Configuration of prober and actuator: BEGIN, the rest in any order,
-	 * COMMIT.  id: the index of the failover or of the account. */
-	IMSG_CONF_BEGIN,     /* parent -> prober, actuator: nothing */
-	IMSG_CONF_ENDPOINT,  /* parent -> prober, actuator:
-				 struct msg_endpoint */
-	IMSG_CONF_TOKEN_URI, /* parent -> prober, actuator:
+	/* Configuration of prober, actuator and reporter: BEGIN, the rest in
+	 * any order, COMMIT.  id: the index of the failover or account. */
+	IMSG_CONF_BEGIN,     /* parent -> those three: nothing */
+	IMSG_CONF_ENDPOINT,  /* parent -> those three: struct msg_endpoint */
+	IMSG_CONF_TOKEN_URI, /* parent -> those three:
 				 struct msg_token_uri */
 	IMSG_CONF_PROBE,     /* parent -> prober: struct msg_conf_probe */
 	IMSG_CONF_SERVICE,   /* parent -> prober: struct msg_name */
@@ -121,7 +139,9 @@ enum imsg_type {
 	IMSG_CONF_CF_TOKEN,  /* parent -> actuator: opaque */
 	IMSG_CONF_ACT,	     /* parent -> actuator: struct msg_conf_act */
 	IMSG_CONF_LIMIT,     /* parent -> prober, actuator: struct msg_limit */
-	IMSG_CONF_COMMIT,    /* parent -> prober, actuator: nothing */
+	IMSG_CONF_CLOUD,     /* parent -> reporter: struct msg_conf_cloud */
+	IMSG_CONF_SHOWN,     /* parent -> reporter: struct msg_conf_shown */
+	IMSG_CONF_COMMIT,    /* parent -> those three: nothing */
 	IMSG_CONF_IN_USE,    /* prober, actuator -> parent: nothing; nothing of
 				 the configuration before is under way */
 
@@ -148,8 +168,25 @@ enum imsg_type {
 	IMSG_TESTED,	/* prober, actuator -> parent: struct msg_tested */
 	IMSG_TEST_DONE, /* prober, actuator -> parent: struct msg_test */
 
-	IMSG_STOP, /* parent -> actuator: nothing; finish the call in
-				 flight, begin no other, and exit */
+	/* Reports.  id: the failover, where there is one. */
+	IMSG_CALLS,	      /* prober, actuator -> parent -> reporter:
+				 struct msg_calls */
+	IMSG_REPORT_DAEMON,   /* parent -> reporter: struct msg_report_daemon */
+	IMSG_REPORT_PEER,     /* parent -> reporter: struct msg_probe_peer */
+	IMSG_REPORT_STATE,    /* parent -> reporter: struct msg_report_state */
+	IMSG_REPORT_MOVE,     /* parent -> reporter: struct msg_report_move */
+	IMSG_REPORT_EXPIRY,   /* parent -> reporter: struct msg_count; when the
+				 Cloudflare token ends, in seconds since the
+				 epoch, 0: not known */
+	IMSG_REPORT_REACTION, /* parent -> reporter:
+				 struct msg_report_reaction */
+	IMSG_EVENT_CHUNK,     /* parent -> reporter: opaque (JSON) */
+	IMSG_EVENT_END,	      /* parent -> reporter: nothing */
+	IMSG_EVENTS_DROPPED,  /* parent -> reporter: struct msg_count */
+
+	IMSG_STOP, /* parent -> actuator, reporter: nothing; finish the call
+				 in flight and exit.  The actuator begins no
+				 other; the reporter writes what is queued */
 
 	IMSG_MAX,
 };
@@ -161,6 +198,7 @@ struct msg_hello {
 	uint32_t drop;	   /* 1: chroot and change user as below */
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t listens; /* 1: descriptor LISTEN_FD is a socket that listens */
 	char chroot[PATHNAME_LEN];
 };
 
@@ -451,9 +489,137 @@ struct msg_tested {
 			    there was nothing to try it on */
 	int32_t http_status;
 	uint32_t duration;
+	int64_t expires; /* seconds since the epoch, of Cloudflare's token where
+			    that was asked; 0: not known, or never */
 	char operation[NAME_LEN];
 	char subject[URL_LEN]; /* what was tested */
 	char error[REASON_LEN];
+};
+
+/* Where events go.  Times in milliseconds. */
+struct msg_conf_cloud {
+	char project[PROJECT_LEN];
+	char log[LOG_NAME_LEN];
+	char location[REGION_LEN]; /* of this host, as the resource says it */
+	char node[HOST_LEN];
+	uint32_t connect_timeout;
+	uint32_t api_timeout;
+	uint32_t backoff_initial;
+	uint32_t backoff_max;
+};
+
+/* What of a failover's configuration is shown to people. */
+struct msg_conf_shown {
+	char name[FAILOVER_LEN];
+	char project[PROJECT_LEN];
+	char region[SIDES][REGION_LEN];
+	char router[SIDES][NAME_LEN];
+	struct prefix prefix[PREFIXES]; /* the local daemon's */
+	uint32_t late_after;		/* milliseconds without a cycle */
+};
+
+/*
+ * Requests of one kind that were made since the last message of it: how many,
+ * and how long they took.  A bucket has those of the bounds of tally.c that it
+ * is the first to hold, the last one all others.
+ */
+struct msg_calls {
+	uint32_t api;	 /* enum called */
+	uint32_t method; /* enum http_method */
+	int32_t status;	 /* of HTTP; 0: no answer */
+	uint32_t count;
+	uint64_t duration; /* milliseconds, of all together */
+	uint32_t bucket[CALL_BUCKETS];
+	uint32_t skew_known; /* 1: the last answer said what time it is */
+	int32_t skew;	     /* milliseconds that the server's clock is ahead */
+};
+
+struct msg_report_daemon {
+	uint64_t starts; /* this one included; of all that the state file
+			    remembers */
+	uint32_t pid;
+};
+
+/* The verdicts of a failover. */
+enum watched {
+	WATCHED_LOCAL,
+	WATCHED_REMOTE,
+	WATCHED_LOCAL_BGP,
+	WATCHED_REMOTE_BGP,
+	WATCHED_MAX,
+};
+
+/* What keeps a failover from what it would do: bits of
+ * msg_report_state.held. */
+enum held {
+	HELD_HOLD = 1 << 0,
+	HELD_FORCE = 1 << 1,
+	HELD_VERIFY = 1 << 2,
+	HELD_DWELL = 1 << 3,
+	HELD_RETURN = 1 << 4,
+	HELD_BRAKE = 1 << 5,
+	HELD_HANDOVER = 1 << 6,
+	HELD_ALL = (1 << 7) - 1,
+};
+#define HELD_MAX 7
+
+#define BREAKERS_SHOWN 5 /* enum service of the parent */
+
+/* A failover as it stands.  Times in milliseconds. */
+struct msg_report_state {
+	uint64_t cycle;
+	uint32_t ended;	   /* 1: that cycle has just ended, with ... */
+	uint32_t result;   /* enum outcome */
+	uint32_t duration; /* and took so long */
+	int32_t read;
+	int32_t current;
+	int32_t acting;	   /* as that state */
+	int32_t candidate; /* 0: none */
+	int64_t in_state;  /* -1: in none yet */
+	int32_t verdict[WATCHED_MAX];
+	int64_t age[WATCHED_MAX]; /* of the last known sample, -1: none */
+	uint32_t endpoints[SIDES];
+	uint32_t healthy[SIDES]; /* of those */
+	uint32_t sick[SIDES];
+	int32_t announces[SIDES][PREFIXES]; /* enum verdict */
+	int32_t priority; /* of our routes at Cloudflare, -1: not known */
+	uint32_t held;	  /* bits of enum held */
+	uint32_t passive;
+	uint32_t contested; /* objects */
+	uint32_t breaker[BREAKERS_SHOWN];
+	int32_t prefix[PREFIXES]; /* enum advert */
+	int32_t cloudflare;	  /* enum steer */
+	char plan[STATE_LEN];	  /* how it stands, for people */
+};
+
+/* A move from one state to another. */
+struct msg_report_move {
+	int64_t at;	/* wall clock, milliseconds */
+	uint32_t fresh; /* 0: it was before the start */
+	int32_t from;
+	int32_t to;
+	int32_t local; /* enum verdict */
+	int32_t remote;
+	int32_t remote_bgp;
+	char failover[FAILOVER_LEN];
+};
+
+/* The phases of a reaction, in their order. */
+enum reaction_phase {
+	REACTION_DETECT,
+	REACTION_VERIFY,
+	REACTION_WRITE,
+	REACTION_EFFECT,
+	REACTION_MAX,
+};
+
+struct msg_report_reaction {
+	uint32_t phase;	   /* enum reaction_phase */
+	uint32_t duration; /* milliseconds */
+};
+
+struct msg_count {
+	uint64_t count;
 };
 
 /* proto.c */

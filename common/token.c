@@ -248,6 +248,7 @@ token_assertion(const struct imsg *imsg)
 
 	memset(&request, 0, sizeof(request));
 	request.method = HTTP_POST;
+	request.called = CALLED_OAUTH;
 	request.url = token.uri;
 	request.content_type = "application/x-www-form-urlencoded";
 	request.body = form;

@@ -41,8 +41,9 @@ static struct {
 	int directory; /* of the child programs */
 	char path[PATH_MAX];
 	bool drop;
+	int listener; /* for the reporter; -1: none */
 	struct child child[ROLE_MAX];
-} children = { .directory = -1 };
+} children = { .directory = -1, .listener = -1 };
 
 /* May only root and the caller change this? */
 static bool
@@ -153,9 +154,12 @@ children_init(struct event_base *base, const struct conf *conf,
 		log_warn("the child programs in %s", children.path);
 		return (-1);
 	}
-	for (role = ROLE_RESOLVER; children.drop && role < ROLE_MAX; role++)
+	for (role = ROLE_RESOLVER; children.drop && role < ROLE_MAX; role++) {
+		if (role == ROLE_REPORTER && !conf_reports(conf))
+			continue;
 		if (find_user((enum role)role) == -1)
 			return (-1);
+	}
 	if (children.drop && make_chroot(conf->chroot) == -1)
 		return (-1);
 	sigchld = evsignal_new(base, SIGCHLD, child_exited, NULL);
@@ -173,14 +177,26 @@ children_conf(const struct conf *conf)
 	children.conf = conf;
 }
 
-/* In the new process: nothing of the parent's but the channel. */
+/*
+ * The reporter is to inherit this descriptor, which listens; it is above those
+ * that a child gets, and the parent closes it once the reporter runs.  That is
+ * why no process has code that receives descriptors.
+ */
+void
+children_listener(int fd)
+{
+	children.listener = fd;
+}
+
+/* In the new process: nothing of the parent's but the channel, and for the
+ * reporter its socket. */
 static __dead void
 child_exec(int program, int channel, enum role role)
 {
 	char title[32];
 	char *argv[] = { title, NULL };
 	char *envp[] = { NULL };
-	int null;
+	int null, last = IMSG_FD;
 
 	snprintf(title, sizeof(title), "mt-gcpd: %s", role_name(role));
 	null = open("/dev/null", O_RDWR);
@@ -192,7 +208,12 @@ child_exec(int program, int channel, enum role role)
 			_exit(127);
 	} else if (dup2(channel, IMSG_FD) == -1)
 		_exit(127);
-	if (close_range(IMSG_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+	if (role == ROLE_REPORTER && children.listener != -1) {
+		last = LISTEN_FD;
+		if (dup2(children.listener, LISTEN_FD) == -1)
+			_exit(127);
+	}
+	if (close_range((unsigned int)last + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		_exit(127);
 	fexecve(program, argv, envp);
 	_exit(127);
@@ -301,6 +322,7 @@ child_hello(enum role role, const uint16_t *ports, size_t nports)
 	hello.role = role;
 	hello.log_level = children.conf->log_level;
 	hello.drop = children.drop;
+	hello.listens = role == ROLE_REPORTER && children.listener != -1;
 	hello.uid = child->uid;
 	hello.gid = child->gid;
 	strlcpy(hello.chroot, children.conf->chroot, sizeof(hello.chroot));

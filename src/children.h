@@ -17,6 +17,7 @@ int children_init(struct event_base *, const struct conf *,
     void (*lost)(enum role, const char *));
 struct channel *child_start(enum role, const uint16_t *ports, size_t nports,
     channel_handler);
+void children_listener(int fd);
 struct channel *child_channel(enum role);
 void child_close(enum role);
 void children_conf(const struct conf *);

@@ -162,13 +162,13 @@ conf_new(void)
 	TAILQ_INIT(&conf->files);
 	conf->url[API_COMPUTE] = conf_strdup(COMPUTE_URL);
 	conf->url[API_CLOUDFLARE] = conf_strdup(CLOUDFLARE_URL);
-	conf->url[URL_LOGGING] = conf_strdup(LOGGING_URL);
+	conf->url[API_LOGGING] = conf_strdup(LOGGING_URL);
 	conf->url[URL_METADATA] = conf_strdup(METADATA_URL);
 	conf->user[ROLE_RESOLVER] = conf_strdup(USER_PREFIX "resolver");
 	conf->user[ROLE_SIGNER] = conf_strdup(USER_PREFIX "signer");
 	conf->user[ROLE_PROBER] = conf_strdup(USER_PREFIX "prober");
 	conf->user[ROLE_ACTUATOR] = conf_strdup(USER_PREFIX "actuator");
-	conf->user[USER_REPORTER] = conf_strdup(USER_PREFIX "reporter");
+	conf->user[ROLE_REPORTER] = conf_strdup(USER_PREFIX "reporter");
 	conf->chroot = conf_strdup(CHROOT_DIR);
 	conf->log_level = LOG_INFO;
 	conf->log_syslog = true;
@@ -251,7 +251,7 @@ conf_free(struct conf *conf)
 		free(conf->credentials[i]);
 	for (i = 0; i < URL_MAX; i++)
 		free(conf->url[i]);
-	for (i = 0; i < USER_MAX; i++)
+	for (i = 0; i < ROLE_MAX; i++)
 		free(conf->user[i]);
 	free(conf->file);
 	free(conf->ca_file);
@@ -262,6 +262,8 @@ conf_free(struct conf *conf)
 	free(conf->control_path);
 	free(conf->control_group);
 	free(conf->control_looks);
+	free(conf->cloud_project);
+	free(conf->cloud_name);
 	free(conf->state_file);
 	free(conf);
 }
@@ -276,6 +278,13 @@ conf_failover(const struct conf *conf, const char *name)
 		if (strcmp(f->name, name) == 0)
 			return (f);
 	return (NULL);
+}
+
+/* Is there anything for a reporter to do? */
+bool
+conf_reports(const struct conf *conf)
+{
+	return (conf->cloud_project != NULL || conf->listen_port != 0);
 }
 
 static void
@@ -313,14 +322,14 @@ static const char *const statement_names[ST_MAX] = {
 	[ST_ACTUATOR_CREDENTIALS] = "actuator credentials",
 	[ST_ENDPOINT + API_COMPUTE] = "endpoint compute",
 	[ST_ENDPOINT + API_CLOUDFLARE] = "endpoint cloudflare",
-	[ST_ENDPOINT + URL_LOGGING] = "endpoint logging",
+	[ST_ENDPOINT + API_LOGGING] = "endpoint logging",
 	[ST_ENDPOINT + URL_METADATA] = "endpoint metadata",
 	[ST_CA] = "tls ca file",
 	[ST_USER + ROLE_RESOLVER] = "user resolver",
 	[ST_USER + ROLE_SIGNER] = "user signer",
 	[ST_USER + ROLE_PROBER] = "user prober",
 	[ST_USER + ROLE_ACTUATOR] = "user actuator",
-	[ST_USER + USER_REPORTER] = "user reporter",
+	[ST_USER + ROLE_REPORTER] = "user reporter",
 	[ST_CHROOT] = "chroot",
 	[ST_LOG_LEVEL] = "log level",
 	[ST_LOG_SYSLOG] = "log syslog",
@@ -329,6 +338,8 @@ static const char *const statement_names[ST_MAX] = {
 	[ST_EVENTS_FILE] = "log events file",
 	[ST_EVENTS_STDERR] = "log events stderr",
 	[ST_CONTROL] = "control socket",
+	[ST_LOG_CLOUD] = "log cloud",
+	[ST_METRICS] = "metrics listen",
 	[ST_STATE_FILE] = "state file",
 	[ST_LIMIT] = "limit requests",
 	[ST_RETURN_AFTER] = "return-after",
@@ -843,6 +854,11 @@ check_top(struct conf *conf)
 			conf_error(conf, "no failover block");
 	}
 	check_unknown_after(conf, top);
+	/* One key may serve all roles. */
+	if (conf->cloud_project != NULL &&
+	    conf->credentials[ROLE_REPORTER] == NULL)
+		conf->credentials[ROLE_REPORTER] = conf_strdup(
+		    conf->credentials[ROLE_ACTUATOR]);
 }
 
 /*

@@ -21,6 +21,7 @@
 #define CHROOT_DIR     "/run/mt-gcpd/empty"
 #define COMPUTE_URL    "https://compute.googleapis.com/compute/v1"
 #define CLOUDFLARE_URL "https://api.cloudflare.com/client/v4"
+#define CLOUD_NAME     "mt-gcpd"
 #define LOGGING_URL    "https://logging.googleapis.com/v2"
 #define METADATA_URL   "http://169.254.169.254"
 
@@ -28,16 +29,10 @@
 
 #define ENV_LINE_LEN 8192 /* of a line in an environment file, with its NUL */
 
-/* Clouds that are configured, though no process speaks to them. */
+/* A server that is configured, though no process speaks to it. */
 enum conf_url {
-	URL_LOGGING = API_MAX,
-	URL_METADATA,
+	URL_METADATA = API_MAX,
 	URL_MAX,
-};
-
-enum conf_user {
-	USER_REPORTER = ROLE_MAX,
-	USER_MAX,
 };
 
 enum timeout {
@@ -74,8 +69,8 @@ enum statement {
 	ST_ACTUATOR_CREDENTIALS,
 	ST_ENDPOINT, /* + enum api or enum conf_url */
 	ST_CA = ST_ENDPOINT + URL_MAX,
-	ST_USER, /* + enum role or enum conf_user */
-	ST_CHROOT = ST_USER + USER_MAX,
+	ST_USER, /* + enum role */
+	ST_CHROOT = ST_USER + ROLE_MAX,
 	ST_LOG_LEVEL,
 	ST_LOG_SYSLOG,
 	ST_LOG_STDERR,
@@ -83,6 +78,8 @@ enum statement {
 	ST_EVENTS_FILE,
 	ST_EVENTS_STDERR,
 	ST_CONTROL,
+	ST_LOG_CLOUD,
+	ST_METRICS,
 	ST_STATE_FILE,
 	ST_LIMIT,
 
@@ -220,11 +217,12 @@ struct rotation {
 struct conf {
 	char *file;			/* where it came from, for messages */
 	bool env;			/* that is an environment file */
-	char *credentials[ROLE_MAX];	/* key files of prober and actuator */
+	char *credentials[ROLE_MAX];	/* key files of prober, actuator and,
+					   for Cloud Logging, reporter */
 	char *url[URL_MAX];		/* without a slash at the end */
 	char *ca_file;			/* NULL: the system's bundle */
 	struct nameservers nameservers; /* empty: resolv.conf */
-	char *user[USER_MAX];		/* NULL: the parent's */
+	char *user[ROLE_MAX];		/* NULL: the parent's */
 	char *chroot;
 	int log_level; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG */
 	bool log_syslog;
@@ -238,6 +236,10 @@ struct conf {
 	char *control_path;
 	char *control_group; /* NULL: root's */
 	char *control_looks; /* where only looking is allowed, or NULL */
+	char *cloud_project; /* NULL: no Cloud Logging */
+	char *cloud_name;    /* of the log there */
+	char listen_address[ADDRESS_LEN];
+	uint16_t listen_port; /* of the metrics; 0: nobody listens */
 	char *state_file;
 	uint32_t limit_rate; /* requests to Compute in a second */
 	uint32_t limit_burst;
@@ -278,6 +280,7 @@ struct conf *conf_new(void);
 struct failover_conf *failover_new(struct conf *, const char *name);
 int conf_finish(struct conf *);
 void conf_free(struct conf *);
+bool conf_reports(const struct conf *);
 struct failover_conf *conf_failover(const struct conf *, const char *name);
 void conf_error(struct conf *, const char *, ...)
     __attribute__((__format__(__printf__, 2, 3)));
@@ -300,6 +303,7 @@ const char *value_group(const char *);
 const char *value_socket(const char *);
 const char *value_text(const char *);
 const char *value_name(const char *);
+const char *value_log(const char *);
 const char *value_path(const char *);
 const char *value_absolute(const char *);
 const char *value_chroot(const char *);

@@ -337,8 +337,11 @@ take_result(enum role role, const struct imsg *imsg)
 	struct msg_tested msg;
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	if (is_awaited(role, imsg->hdr.id, msg.test))
-		connectivity_result(role, &msg);
+	if (!is_awaited(role, imsg->hdr.id, msg.test))
+		return;
+	if (strcmp(msg.operation, "verify_token") == 0 && tests.done == NULL)
+		report_expiry(imsg->hdr.id, msg.expires);
+	connectivity_result(role, &msg);
 }
 
 static void

@@ -135,6 +135,7 @@ cycle_service(struct failover *failover, const struct imsg *imsg)
 	result->empty = msg.empty;
 	side->endpoints += msg.healthy + msg.sick + msg.unknown;
 	side->healthy += msg.healthy;
+	side->sick += msg.sick;
 	if (msg.verdict != V_UNKNOWN || *msg.reason == '\0')
 		return;
 	if (*side->unknown == '\0') {
@@ -221,6 +222,7 @@ cycle_peer(struct failover *failover, const struct imsg *imsg)
 		side->peers = json_object();
 	json_object_set_new(side->peers, msg.name,
 	    json_string(msg.enabled ? names[msg.status + 1] : "disabled"));
+	report_peer(failover, &msg);
 	if (msg.side == LOCAL && msg.custom)
 		cycle_custom_peer(failover, &msg);
 }

@@ -38,6 +38,8 @@ engine_failovers(struct failover **failovers)
 	return (engine.count);
 }
 
+static const struct reaction no_reaction = { -1, -1, -1, false };
+
 static int
 engine_add(struct failover *failover, const struct failover_conf *conf)
 {
@@ -45,6 +47,8 @@ engine_add(struct failover *failover, const struct failover_conf *conf)
 	machine_init(&failover->machine);
 	failover->decision.interval = conf->policy.interval;
 	failover->plan.routes_at = failover->ended = -1;
+	failover->priority = -1;
+	failover->reaction = no_reaction;
 	failover->tick = evtimer_new(engine.base, engine_tick, failover);
 	failover->deadline = evtimer_new(engine.base, engine_late, failover);
 	return (failover->tick == NULL || failover->deadline == NULL ? -1 : 0);
@@ -121,6 +125,7 @@ engine_inherit(struct failover *failover, struct failover *old)
 	failover->running = failover->unsaved = false;
 	memset(&failover->plan, 0, sizeof(failover->plan));
 	failover->plan.routes_at = -1;
+	failover->reaction = no_reaction;
 	failover->gate_told = failover->custom_told = false;
 	if (!engine_same_place(conf, old->conf)) {
 		cycle_forget(failover);
@@ -308,6 +313,7 @@ engine_transition(struct failover *failover)
 		"samples", engine_samples(failover)));
 	strlcpy(transition.failover, name, sizeof(transition.failover));
 	history_add(&transition);
+	report_moved(&transition);
 	/* Restarts must not undo what is about to be done. */
 	engine_unsaved(failover);
 }
@@ -474,6 +480,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		"plan", engine_plan_details(&failover->plan), "pending",
 		event_waiting(decision), "passive_mode",
 		failover->conf->passive, "held", failover->orders.hold));
+	report_cycle(failover, head.result, now);
 }
 
 /* What is remembered of services and peers, in one number: has it changed? */
@@ -563,6 +570,7 @@ engine_orders(struct failover *failover)
 		engine_forget_drift(failover);
 	if (engine.actuator != NULL)
 		engine_unsaved(failover);
+	report_state(failover, mono_ms());
 }
 
 /* The cycle is over: decide, say so, and act. */
@@ -589,6 +597,7 @@ engine_cycle_end(struct failover *failover)
 	if (failover->decision.acting != acting)
 		engine_forget_drift(failover);
 	cycle_events(failover);
+	report_decided(failover, now);
 	if (failover->decision.changed)
 		engine_transition(failover);
 	engine_brake(failover);
@@ -684,6 +693,7 @@ engine_actuator(const struct imsg *imsg)
 
 	log_setcorr(failover->plan.msg.corr);
 	(void)plan_message(failover, imsg);
+	report_acted(failover, imsg, mono_ms());
 	log_setcorr("");
 }
 

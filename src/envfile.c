@@ -188,15 +188,6 @@ static const struct key_info keys[KEY_MAX] = {
 };
 /* clang-format on */
 
-/* Keys whose statement mt-gcpd.conf does not have: their values are checked,
- * and a row goes when its statement comes. */
-static const struct {
-	enum key key;
-	const char *statement;
-} without_effect[] = {
-	{ KEY_GCP_LOGGING, "log cloud" },
-};
-
 /* What the file says. */
 struct env {
 	struct conf *conf;
@@ -545,6 +536,24 @@ set_rotation(struct env *env)
 	env->conf->events_rotation = rotation;
 }
 
+/* Cloud Logging, in the project of all else, by the name of the syslog. */
+static void
+set_cloud(struct env *env)
+{
+	struct conf *conf = env->conf;
+	const char *name;
+
+	if (!yes(env, KEY_GCP_LOGGING) || env->value[KEY_PROJECT] == NULL ||
+	    !claim(env, ST_LOG_CLOUD))
+		return;
+	name = conf->log_ident == NULL ? "mt-gcpd" : conf->log_ident;
+	if (value_log(name) != NULL)
+		conf_error(conf, "%s: \"%s\" cannot be the name of a log: %s",
+		    keys[KEY_GCP_LOGGING].name, name, value_log(name));
+	conf->cloud_project = conf_strdup(env->value[KEY_PROJECT]);
+	conf->cloud_name = conf_strdup(name);
+}
+
 static void
 set_logging(struct env *env)
 {
@@ -555,6 +564,7 @@ set_logging(struct env *env)
 	set_path(env, KEY_LOG_FILE, ST_LOG_FILE, &conf->log_file,
 	    value_absolute);
 	set_rotation(env);
+	set_cloud(env);
 	conf->events_stderr = yes(env, KEY_STRUCTURED_CONSOLE);
 	(void)claim(env, ST_EVENTS_STDERR);
 	if (!yes(env, KEY_STRUCTURED_FILE))
@@ -597,7 +607,7 @@ set_global(struct env *env)
 		    conf->credentials[ROLE_PROBER]);
 	set_endpoint(env, KEY_COMPUTE_ENDPOINT, API_COMPUTE);
 	set_endpoint(env, KEY_CLOUDFLARE_ENDPOINT, API_CLOUDFLARE);
-	set_endpoint(env, KEY_LOGGING_ENDPOINT, URL_LOGGING);
+	set_endpoint(env, KEY_LOGGING_ENDPOINT, API_LOGGING);
 	set_path(env, KEY_CA_FILE, ST_CA, &conf->ca_file, value_absolute);
 	set_path(env, KEY_STATE_FILE, ST_STATE_FILE, &conf->state_file,
 	    value_absolute);
@@ -904,30 +914,6 @@ set_calls(struct env *env)
 	set_timeouts(env);
 }
 
-/* Check what is not used, and say so where it was asked for. */
-static void
-check_without_effect(struct env *env)
-{
-	uint32_t errors = env->conf->errors;
-	bool asked;
-	enum key key;
-	size_t i;
-
-	for (i = 0; i < COUNT(without_effect); i++) {
-		key = without_effect[i].key;
-		asked = env->value[key] != NULL;
-		if (key == KEY_GCP_LOGGING)
-			asked = yes(env, key);
-		else if (keys[key].fallback != NULL)
-			(void)number(env, key);
-		(void)value(env, key);
-		if (asked && errors == env->conf->errors)
-			warning(env,
-			    "%s: no effect: this version has no \"%s\"",
-			    keys[key].name, without_effect[i].statement);
-	}
-}
-
 /*
  * The file.
  */
@@ -974,7 +960,6 @@ apply(struct env *env)
 	set_contract(env);
 	set_evidence(env);
 	set_calls(env);
-	check_without_effect(env);
 }
 
 /*

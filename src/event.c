@@ -144,6 +144,7 @@ event_emit(const struct event_head *head, json_t *details)
 		return;
 	}
 	len = strlen(text);
+	report_event(text, len);
 	text[len++] = '\n'; /* in place of the NUL: write() needs none */
 	event_write(text, len);
 	if (events.follower != NULL)

@@ -12,7 +12,7 @@
 #include "mtgcpd.h"
 
 /*
- * The hosts that the prober and the actuator talk to.  They are looked up here
+ * The hosts that prober, actuator and reporter talk to.  They are looked up here
  * ahead of time and again before their time to live is over; the children are
  * told, and never ask.
  */
@@ -157,22 +157,21 @@ hosts_check_ready(void)
 	const struct host *host;
 
 	TAILQ_FOREACH(host, &dns.hosts, entry)
-		if (!host->answered)
+		if (!host->answered && host->roles != 1U << ROLE_REPORTER)
 			return;
 	hosts_are_ready(-1, 0, NULL);
 }
 
 /*
- * Begin to look up all hosts and to tell the children.  ready is called once,
- * when every host has had its first answer or a few seconds have passed.
+ * Begin to look up all hosts and to tell the children, whose channels stand
+ * at their roles.  ready is called once, when every host that a cycle needs has
+ * had its first answer or a few seconds have passed.
  */
 void
-hosts_start(struct channel *resolver, struct channel *prober,
-    struct channel *actuator, void (*ready)(void))
+hosts_start(struct channel *const *child, void (*ready)(void))
 {
-	dns.resolver = resolver;
-	dns.child[ROLE_PROBER] = prober;
-	dns.child[ROLE_ACTUATOR] = actuator;
+	dns.resolver = child[ROLE_RESOLVER];
+	memcpy(dns.child, child, sizeof(dns.child));
 	hosts_wait(ready);
 }
 

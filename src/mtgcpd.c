@@ -147,7 +147,9 @@ from_signer(const struct imsg *imsg, void *arg __unused)
 {
 	if (from_any(ROLE_SIGNER, imsg))
 		return;
-	if (imsg->hdr.id != ROLE_PROBER && imsg->hdr.id != ROLE_ACTUATOR)
+	if (imsg->hdr.id != ROLE_PROBER && imsg->hdr.id != ROLE_ACTUATOR &&
+	    (imsg->hdr.id != ROLE_REPORTER ||
+		mtgcpd.conf->cloud_project == NULL))
 		fatalx("signer sent %s for no role",
 		    proto_name(imsg->hdr.type));
 	switch (imsg->hdr.type) {
@@ -204,6 +206,8 @@ from_prober(const struct imsg *imsg, void *arg __unused)
 		ask_signer(ROLE_PROBER, imsg);
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
 		reload_in_use(ROLE_PROBER);
+	else if (imsg->hdr.type == IMSG_CALLS)
+		report_calls(imsg);
 	else if (is_test(imsg))
 		connectivity_message(ROLE_PROBER, imsg);
 	else
@@ -239,18 +243,35 @@ from_actuator(const struct imsg *imsg, void *arg __unused)
 		cf_refused(imsg->hdr.id);
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
 		reload_in_use(ROLE_ACTUATOR);
+	else if (imsg->hdr.type == IMSG_CALLS)
+		report_calls(imsg);
 	else if (is_test(imsg))
 		connectivity_message(ROLE_ACTUATOR, imsg);
 	else
 		engine_actuator(imsg);
 }
 
-/* Note the ports that the prober or the actuator connects to. */
+static void
+from_reporter(const struct imsg *imsg, void *arg __unused)
+{
+	if (from_any(ROLE_REPORTER, imsg))
+		return;
+	if (!mtgcpd.running)
+		unexpected(ROLE_REPORTER, imsg);
+	else if (imsg->hdr.type == IMSG_ASSERT &&
+	    mtgcpd.conf->cloud_project != NULL)
+		ask_signer(ROLE_REPORTER, imsg);
+	else
+		unexpected(ROLE_REPORTER, imsg);
+}
+
+/* Note the ports that a child which speaks HTTPS connects to. */
 static void
 network_ports(enum role role)
 {
 	const char *urls[] = { mtgcpd.key[role].token_uri,
-		mtgcpd.conf->url[API_COMPUTE],
+		mtgcpd.conf
+		    ->url[role == ROLE_REPORTER ? API_LOGGING : API_COMPUTE],
 		mtgcpd.conf->url[API_CLOUDFLARE] };
 	size_t n = role == ROLE_ACTUATOR ? 3 : 2;
 	char host[HOST_LEN];
@@ -263,6 +284,13 @@ network_ports(enum role role)
 	mtgcpd.nports[role] = n;
 }
 
+/* Does the reporter write to Cloud Logging?  Not when only testing. */
+static bool
+wants_cloud(void)
+{
+	return (!mtgcpd.test && mtgcpd.conf->cloud_project != NULL);
+}
+
 static void
 start_network(enum role role, channel_handler handler)
 {
@@ -272,6 +300,29 @@ start_network(enum role role, channel_handler handler)
 	if (push_ca(mtgcpd.channel[role], mtgcpd.conf) == -1)
 		exit(1);
 	channel_send(mtgcpd.channel[role], IMSG_SETUP_END, 0, NULL, 0);
+}
+
+/* The reporter, where there is anything to report: it connects nowhere, and
+ * needs no authorities, without Cloud Logging. */
+static void
+start_reporter(void)
+{
+	if (mtgcpd.test || !conf_reports(mtgcpd.conf)) {
+		mtgcpd.ready[ROLE_REPORTER] = true;
+		return;
+	}
+	children_listener(mtgcpd.listener);
+	if (mtgcpd.conf->cloud_project != NULL)
+		start_network(ROLE_REPORTER, from_reporter);
+	else {
+		mtgcpd.channel[ROLE_REPORTER] = child_start(ROLE_REPORTER, NULL,
+		    0, from_reporter);
+		channel_send(mtgcpd.channel[ROLE_REPORTER], IMSG_SETUP_END, 0,
+		    NULL, 0);
+	}
+	if (mtgcpd.listener != -1)
+		close(mtgcpd.listener);
+	mtgcpd.listener = -1;
 }
 
 /* The tests that -t asks for are done. */
@@ -298,6 +349,11 @@ start_cycles(void)
 		    tested);
 		return;
 	}
+	if (mtgcpd.channel[ROLE_REPORTER] != NULL) {
+		push_reporter(mtgcpd.channel[ROLE_REPORTER], mtgcpd.conf,
+		    mtgcpd.key[ROLE_REPORTER].token_uri);
+		report_open(mtgcpd.channel[ROLE_REPORTER]);
+	}
 	engine_start(prober, actuator);
 	connectivity_start(mtgcpd.base, mtgcpd.conf, prober, actuator);
 	lifecycle("startup_complete", RESULT_SUCCESS, NULL, NULL);
@@ -307,27 +363,29 @@ start_cycles(void)
 /*
  * Start-up goes on whenever a child is ready or a key is loaded: first the
  * resolver and the signer, who has to say where the keys are exchanged; then
- * the prober and the actuator; then the parent itself is confined, and the
+ * the prober, the actuator and the reporter; then the parent itself is confined, and the
  * hosts are looked up.
  */
 static void
 start_next(void)
 {
 	if (!mtgcpd.key_loaded[ROLE_PROBER] ||
-	    !mtgcpd.key_loaded[ROLE_ACTUATOR] || mtgcpd.running)
+	    !mtgcpd.key_loaded[ROLE_ACTUATOR] ||
+	    (wants_cloud() && !mtgcpd.key_loaded[ROLE_REPORTER]) ||
+	    mtgcpd.running)
 		return;
 	if (!mtgcpd.network) {
 		mtgcpd.network = true;
 		start_network(ROLE_PROBER, from_prober);
 		start_network(ROLE_ACTUATOR, from_actuator);
+		start_reporter();
 		parent_confine();
 	}
 	if (!mtgcpd.ready[ROLE_RESOLVER] || !mtgcpd.ready[ROLE_PROBER] ||
-	    !mtgcpd.ready[ROLE_ACTUATOR])
+	    !mtgcpd.ready[ROLE_ACTUATOR] || !mtgcpd.ready[ROLE_REPORTER])
 		return;
 	mtgcpd.running = true;
-	hosts_start(mtgcpd.channel[ROLE_RESOLVER], mtgcpd.channel[ROLE_PROBER],
-	    mtgcpd.channel[ROLE_ACTUATOR], start_cycles);
+	hosts_start(mtgcpd.channel, start_cycles);
 }
 
 static void
@@ -357,7 +415,9 @@ start_signer(void)
 	mtgcpd.channel[ROLE_SIGNER] = channel;
 	channel_send(channel, IMSG_SETUP_END, 0, NULL, 0);
 	if (push_key(channel, mtgcpd.conf, ROLE_PROBER) == -1 ||
-	    push_key(channel, mtgcpd.conf, ROLE_ACTUATOR) == -1)
+	    push_key(channel, mtgcpd.conf, ROLE_ACTUATOR) == -1 ||
+	    (wants_cloud() &&
+		push_key(channel, mtgcpd.conf, ROLE_REPORTER) == -1))
 		exit(1);
 }
 
@@ -372,6 +432,8 @@ child_gone(enum role role, const char *how)
 		/* What it said last is still to be read. */
 		if (role == ROLE_ACTUATOR)
 			event_base_loopexit(mtgcpd.base, &soon);
+		else if (role == ROLE_REPORTER)
+			event_base_loopbreak(mtgcpd.base);
 		return;
 	}
 	log_errorx("the %s %s; ending", role_name(role), how);
@@ -518,6 +580,21 @@ close_children(void)
 		child_close((enum role)role);
 }
 
+/* Give the reporter a moment to write the last events. */
+static void
+report_last(void)
+{
+	static const struct timeval patience = { 2, 0 };
+
+	if (mtgcpd.channel[ROLE_REPORTER] == NULL || !mtgcpd.running ||
+	    mtgcpd.status != 0)
+		return;
+	report_close();
+	channel_send(mtgcpd.channel[ROLE_REPORTER], IMSG_STOP, 0, NULL, 0);
+	(void)event_base_loopexit(mtgcpd.base, &patience);
+	(void)event_base_dispatch(mtgcpd.base);
+}
+
 static int
 run(struct conf *conf, bool foreground)
 {
@@ -527,6 +604,13 @@ run(struct conf *conf, bool foreground)
 			    conf->state_file);
 		fatal("%s", conf->state_file);
 	}
+	mtgcpd.listener = -1;
+	if (conf->listen_port != 0) {
+		mtgcpd.listener = report_listen(conf);
+		if (mtgcpd.listener == -1)
+			fatal("metrics listen on %s port %u",
+			    conf->listen_address, conf->listen_port);
+	}
 	/* A relative path of a key or a token stays what it was. */
 	if (!foreground && daemon(1, 0) == -1)
 		fatal("daemon");
@@ -535,6 +619,7 @@ run(struct conf *conf, bool foreground)
 	mtgcpd.conf = conf;
 	mtgcpd.base = channel_loop();
 	mtgcpd.started = mono_ms();
+	report_reload(conf);
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
 	log_info("version %s", MTGCPD_VERSION);
@@ -549,6 +634,7 @@ run(struct conf *conf, bool foreground)
 	else
 		lifecycle("shutdown", RESULT_FAILURE, "a child was lost", NULL);
 	log_info("stopped");
+	report_last();
 	close_children();
 	control_close();
 	statefile_close();

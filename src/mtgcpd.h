@@ -40,6 +40,7 @@ struct cycle_side {
 	size_t size;
 	uint32_t endpoints;
 	uint32_t healthy;
+	uint32_t sick;
 	json_t *unhealthy;	  /* list, for the event */
 	char unknown[REASON_LEN]; /* why the first unknown service is so */
 	bool region_seen;
@@ -149,6 +150,15 @@ struct transition {
 /* How often Cloudflare is asked for drift, at most; milliseconds. */
 #define LOOK_EVERY (60 * 1000)
 
+/* How quickly the failover reacts: since when is there something to react to?
+ * Times of the monotonic clock; -1: nothing of that. */
+struct reaction {
+	int64_t sampled; /* a sample that calls for another state */
+	int64_t read;	 /* the verdicts that do */
+	int64_t decided; /* the last transition, until its plan is done */
+	bool written;	 /* of that plan */
+};
+
 /* A failover at run time. */
 struct failover {
 	const struct failover_conf *conf;
@@ -184,6 +194,8 @@ struct failover {
 	bool lost;     /* a call of it failed */
 	uint64_t next_plan;
 	struct plan plan;
+	struct reaction reaction;
+	int32_t priority; /* of our routes as seen last, -1: not known */
 };
 
 /* The parent itself. */
@@ -202,6 +214,7 @@ struct parent {
 	bool key_loaded[ROLE_MAX];
 	uint16_t ports[ROLE_MAX][PORTS_USED]; /* that a child may connect to */
 	size_t nports[ROLE_MAX];
+	int listener; /* of the metrics, until the reporter has it; -1: none */
 	bool network; /* the prober and the actuator have been started */
 	bool running; /* all children are ready */
 	bool stopping;
@@ -285,8 +298,7 @@ void history_recall(const json_t *);
 /* hosts.c */
 void hosts_init(struct event_base *);
 void hosts_add(const char *url, enum role);
-void hosts_start(struct channel *resolver, struct channel *prober,
-    struct channel *actuator, void (*ready)(void));
+void hosts_start(struct channel *const *child, void (*ready)(void));
 void hosts_wait(void (*ready)(void));
 void hosts_resolved(const struct imsg *);
 void hosts_nameservers(struct nameservers *);
@@ -329,6 +341,8 @@ uint32_t look_every(const struct failover_conf *);
 /* push.c */
 int push_key(struct channel *signer, const struct conf *, enum role);
 int push_ca(struct channel *, const struct conf *);
+void push_reporter(struct channel *, const struct conf *,
+    const char *token_uri);
 void push_nameservers(struct channel *resolver, const struct nameservers *);
 void push_prober(struct channel *, const struct conf *, const char *token_uri);
 int push_cf_token(struct channel *actuator, const struct account *);
@@ -357,8 +371,23 @@ json_t *show_daemon(void);
 json_t *show_failover(const struct failover *, unsigned int what);
 json_t *show_history(const char *name);
 json_t *show_orders(const struct failover *);
+/* report.c */
+int report_listen(const struct conf *);
+void report_open(struct channel *);
+void report_reload(const struct conf *);
+void report_event(const char *text, size_t len);
+void report_calls(const struct imsg *);
+void report_expiry(uint32_t failover, int64_t expires);
+void report_peer(const struct failover *, const struct msg_probe_peer *);
+void report_decided(struct failover *, int64_t now);
+void report_moved(const struct transition *);
+void report_acted(struct failover *, const struct imsg *, int64_t now);
+void report_state(const struct failover *, int64_t now);
+void report_cycle(const struct failover *, enum outcome, int64_t now);
+void report_close(void);
 
 /* statefile.c */
+uint64_t statefile_starts(void);
 int statefile_lock(const char *path);
 int statefile_load(const char *path, struct failover *, size_t);
 void statefile_dirty(struct failover *);

@@ -107,6 +107,8 @@ static int64_t size_bytes(const char *);
 static void set_control(char *, char *, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
+static void set_cloud(char *, char *, char *);
+static void set_listen(char *, int64_t);
 static void set_interval(int64_t, int64_t);
 static void set_window(int64_t, int64_t, int64_t);
 static void set_unknown_after(int64_t);
@@ -152,7 +154,7 @@ static void list_free(struct names *);
 %token ACCOUNT "account" ACTUATOR "actuator" ADVERTISE "advertise" ALL "all"
 %token ANY "any" API "api" BACKOFF "backoff" BGP "bgp" BGPCHECK "bgp-check"
 %token BGPUPDATE "bgp-update" BRAKE "brake" BREAKER "breaker" BURST "burst"
-%token CA "ca" CHROOT "chroot" CLOUDFLARE "cloudflare"
+%token CA "ca" CHROOT "chroot" CLOUD "cloud" CLOUDFLARE "cloudflare"
 %token CLOUDFLAREBULK "cloudflare-bulk" COMPUTE "compute" CONNECT "connect"
 %token CONTROL "control" CREDENTIALS "credentials" DEBUG "debug" DOWN "down"
 %token DOWNAFTER "down-after" DRAIN "drain" DWELL "dwell" ENDPOINT "endpoint"
@@ -161,12 +163,14 @@ static void list_free(struct names *);
 %token GROUP "group"
 %token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
 %token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
-%token LEVEL "level" LIMIT "limit" LOCAL "local" LOG "log" LOGGING "logging"
-%token MATCHING "matching" MAX "max" MAXSIZE "max-size" METADATA "metadata"
+%token LEVEL "level" LIMIT "limit" LISTEN "listen" LOCAL "local" LOG "log"
+%token LOGGING "logging" MATCHING "matching" MAX "max" MAXSIZE "max-size"
+%token METADATA "metadata" METRICS "metrics" NAME "name"
 %token NAMESERVER "nameserver" NO "no" ON "on" PASSIVE "passive" PEER "peer"
 %token PEERS "peers" PER "per" PERCENT "percent" PORT "port" PREFIX "prefix"
 %token PRIMARY "primary" PRIORITY "priority" PROBER "prober" PROJECT "project"
-%token READONLY "read-only" REGION "region" REMOTE "remote" REPORTER "reporter" REQUESTS "requests"
+%token READONLY "read-only" REGION "region" REMOTE "remote"
+%token REPORTER "reporter" REQUESTS "requests"
 %token REQUIRE "require" RESOLVER "resolver" RETRIES "retries"
 %token RETURNAFTER "return-after" ROUTER "router" ROUTES "routes"
 %token SECOND "second" SECONDARY "secondary" SERVICES "services"
@@ -180,6 +184,7 @@ static void list_free(struct names *);
 %type <number> side which timeout retries burst states numbers advert steer
 %type <number> failed expect size
 %type <rotation> rotation
+%type <string> cloudname cloudkey
 %type <names> list strings
 %type <string> group readonly
 %type <row> actions action
@@ -321,6 +326,12 @@ logging		: LOG LEVEL level {
 		| LOG EVENTS STDERR yesno {
 			if (conf_once(conf, cur, ST_EVENTS_STDERR))
 				conf->events_stderr = $4;
+		}
+		| LOG CLOUD PROJECT STRING cloudname cloudkey {
+			set_cloud($4, $5, $6);
+		}
+		| METRICS LISTEN ON STRING PORT NUMBER {
+			set_listen($4, $6);
 		}
 		;
 
@@ -521,6 +532,16 @@ port		: %empty	{ $$ = 53; }
 		| PORT NUMBER	{ $$ = $2; }
 		;
 
+cloudname	: %empty	{ $$ = conf_strdup(CLOUD_NAME); }
+		| NAME STRING	{ $$ = $2; }
+		;
+
+cloudkey	: %empty	{ $$ = NULL; }
+		| CREDENTIALS FILENAME STRING {
+			$$ = $3;
+		}
+		;
+
 failed		: FAILED NUMBER	{ $$ = $2; }
 		;
 
@@ -540,7 +561,7 @@ except		: %empty		{ $$ = 0; }
 
 endpoint	: COMPUTE	{ $$ = API_COMPUTE; }
 		| CLOUDFLARE	{ $$ = API_CLOUDFLARE; }
-		| LOGGING	{ $$ = URL_LOGGING; }
+		| LOGGING	{ $$ = API_LOGGING; }
 		| METADATA	{ $$ = URL_METADATA; }
 		;
 
@@ -548,7 +569,7 @@ user		: RESOLVER	{ $$ = ROLE_RESOLVER; }
 		| SIGNER	{ $$ = ROLE_SIGNER; }
 		| PROBER	{ $$ = ROLE_PROBER; }
 		| ACTUATOR	{ $$ = ROLE_ACTUATOR; }
-		| REPORTER	{ $$ = USER_REPORTER; }
+		| REPORTER	{ $$ = ROLE_REPORTER; }
 		;
 
 level		: DEBUG		{ $$ = LOG_DEBUG; }
@@ -833,26 +854,89 @@ unused:
 	free(token_file);
 }
 
+/*
+ * Read an address of either family into buf, of ADDRESS_LEN bytes, in its
+ * usual form.  Takes the text over; returns false and tells if it is none.
+ */
+static bool
+get_address(char *text, char *buf)
+{
+	u_char address[sizeof(struct in6_addr)];
+	int family;
+	bool good;
+
+	family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
+	good = inet_pton(family, text, address) == 1;
+	if (good)
+		inet_ntop(family, address, buf, ADDRESS_LEN);
+	else
+		yyerror("\"%s\": expected an IPv4 or IPv6 address", text);
+	free(text);
+	return (good);
+}
+
+/* Checks one part of "log cloud", which may be NULL. */
+static bool
+cloud_part(const char *text, const char *(*check)(const char *))
+{
+	const char *error;
+
+	error = text == NULL ? NULL : check(text);
+	if (error != NULL)
+		yyerror("\"%s\": %s", text, error);
+	return (error == NULL);
+}
+
+/* Takes all three over; key NULL: not given. */
+static void
+set_cloud(char *project, char *name, char *key)
+{
+	bool good = conf_once(conf, cur, ST_LOG_CLOUD);
+
+	if (good) {
+		good = cloud_part(project, value_project);
+		good = cloud_part(name, value_log) && good;
+		good = cloud_part(key, value_path) && good;
+	}
+	if (!good) {
+		free(project);
+		free(name);
+		free(key);
+		return;
+	}
+	conf->cloud_project = project;
+	conf->cloud_name = name;
+	conf->credentials[ROLE_REPORTER] = key;
+}
+
+/* Takes the address over. */
+static void
+set_listen(char *address, int64_t port)
+{
+	if (!conf_once(conf, cur, ST_METRICS)) {
+		free(address);
+		return;
+	}
+	port = within("the port", port, 1, 65535);
+	if (get_address(address, conf->listen_address))
+		conf->listen_port = port;
+}
+
 static void
 set_nameserver(char *text, int64_t port)
 {
 	struct nameserver *ns, *other;
-	u_char address[sizeof(struct in6_addr)];
-	int family, count = 0;
+	char address[ADDRESS_LEN];
+	int count = 0;
 
 	if (cur != conf->top)
 		yyerror("\"nameserver\" does not belong into a failover block");
 	port = within("the port", port, 1, 65535);
-	family = strchr(text, ':') == NULL ? AF_INET : AF_INET6;
-	if (inet_pton(family, text, address) != 1) {
-		yyerror("\"%s\": expected an IPv4 or IPv6 address", text);
-		free(text);
+	if (!get_address(text, address))
 		return;
-	}
-	free(text);
 	ns = conf_alloc(1, sizeof(*ns));
 	ns->port = port;
-	inet_ntop(family, address, ns->address, sizeof(ns->address));
+	strlcpy(ns->address, address, sizeof(ns->address));
 	TAILQ_FOREACH(other, &conf->nameservers, entry) {
 		if (++count == NAMESERVERS_MAX)
 			yyerror("more than %d name servers", NAMESERVERS_MAX);
@@ -1135,7 +1219,7 @@ static const struct keyword keywords[] = {
 	{ "burst", T_BURST },
 	{ "ca", T_CA },
 	{ "chroot", T_CHROOT },
-	{ "cloud", T_UNSUPPORTED },
+	{ "cloud", T_CLOUD },
 	{ "cloudflare", T_CLOUDFLARE },
 	{ "cloudflare-bulk", T_CLOUDFLAREBULK },
 	{ "compute", T_COMPUTE },
@@ -1167,6 +1251,7 @@ static const struct keyword keywords[] = {
 	{ "keep", T_KEEP },
 	{ "level", T_LEVEL },
 	{ "limit", T_LIMIT },
+	{ "listen", T_LISTEN },
 	{ "local", T_LOCAL },
 	{ "log", T_LOG },
 	{ "logging", T_LOGGING },
@@ -1174,7 +1259,8 @@ static const struct keyword keywords[] = {
 	{ "max", T_MAX },
 	{ "max-size", T_MAXSIZE },
 	{ "metadata", T_METADATA },
-	{ "metrics", T_UNSUPPORTED },
+	{ "metrics", T_METRICS },
+	{ "name", T_NAME },
 	{ "nameserver", T_NAMESERVER },
 	{ "no", T_NO },
 	{ "on", T_ON },
@@ -1584,8 +1670,6 @@ unsupported(void)
 		return ("credentials metadata");
 	if (lex.token != T_UNSUPPORTED)
 		return (NULL);
-	if (strcmp(lex.text, "cloud") == 0)
-		return ("log cloud");
 	return (lex.text);
 }
 

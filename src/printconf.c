@@ -123,7 +123,7 @@ print_users(FILE *fp, const struct conf *conf)
 	print_string(fp, "user signer ", conf->user[ROLE_SIGNER], "\n");
 	print_string(fp, "user prober ", conf->user[ROLE_PROBER], "\n");
 	print_string(fp, "user actuator ", conf->user[ROLE_ACTUATOR], "\n");
-	print_string(fp, "user reporter ", conf->user[USER_REPORTER], "\n");
+	print_string(fp, "user reporter ", conf->user[ROLE_REPORTER], "\n");
 	print_string(fp, "chroot ", conf->chroot, "\n");
 }
 
@@ -154,6 +154,15 @@ print_logging(FILE *fp, const struct conf *conf)
 	print_log(fp, "log events file ", conf->events_file,
 	    &conf->events_rotation);
 	fprintf(fp, "log events stderr %s\n", yesno(conf->events_stderr));
+	if (conf->cloud_project != NULL) {
+		print_string(fp, "log cloud project ", conf->cloud_project, "");
+		print_string(fp, " name ", conf->cloud_name, "");
+		print_string(fp, " credentials file ",
+		    conf->credentials[ROLE_REPORTER], "\n");
+	}
+	if (conf->listen_port != 0)
+		fprintf(fp, "metrics listen on %s port %u\n",
+		    conf->listen_address, conf->listen_port);
 }
 
 static void
@@ -179,7 +188,7 @@ print_global(FILE *fp, const struct conf *conf)
 	print_string(fp, "endpoint compute ", conf->url[API_COMPUTE], "\n");
 	print_string(fp, "endpoint cloudflare ", conf->url[API_CLOUDFLARE],
 	    "\n");
-	print_string(fp, "endpoint logging ", conf->url[URL_LOGGING], "\n");
+	print_string(fp, "endpoint logging ", conf->url[API_LOGGING], "\n");
 	print_string(fp, "endpoint metadata ", conf->url[URL_METADATA], "\n");
 	print_optional(fp, "tls ca file ", conf->ca_file);
 	TAILQ_FOREACH(ns, &conf->nameservers, entry)

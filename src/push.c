@@ -20,6 +20,7 @@
 
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 #define FILE_MAX  (4 * 1024 * 1024)
+#define LATE_MORE (10 * 1000) /* beyond what a cycle may take; milliseconds */
 
 /*
  * The whole of an open file, at most FILE_MAX bytes.  Closes fd.  Returns NULL
@@ -349,4 +350,66 @@ push_actuator(struct channel *actuator, const struct conf *conf,
 		push_act(actuator, fc);
 	channel_send(actuator, IMSG_CONF_COMMIT, 0, NULL, 0);
 	return (0);
+}
+
+/* Where events go, and how hard it is tried: as for the first failover. */
+static void
+push_cloud(struct channel *reporter, const struct conf *conf)
+{
+	const struct failover_conf *fc = TAILQ_FIRST(&conf->failovers);
+	struct msg_conf_cloud msg;
+
+	memset(&msg, 0, sizeof(msg));
+	strlcpy(msg.project, conf->cloud_project, sizeof(msg.project));
+	strlcpy(msg.log, conf->cloud_name, sizeof(msg.log));
+	strlcpy(msg.location, fc->region[LOCAL], sizeof(msg.location));
+	if (gethostname(msg.node, sizeof(msg.node) - 1) == -1)
+		strlcpy(msg.node, "localhost", sizeof(msg.node));
+	msg.connect_timeout = fc->timeout.connect;
+	msg.api_timeout = fc->timeout.api;
+	msg.backoff_initial = fc->backoff_initial;
+	msg.backoff_max = fc->backoff_max;
+	channel_send(reporter, IMSG_CONF_CLOUD, 0, &msg, sizeof(msg));
+}
+
+static void
+push_shown(struct channel *reporter, const struct failover_conf *fc)
+{
+	struct msg_conf_shown msg;
+	int side;
+
+	memset(&msg, 0, sizeof(msg));
+	strlcpy(msg.name, fc->name, sizeof(msg.name));
+	strlcpy(msg.project, fc->project, sizeof(msg.project));
+	for (side = LOCAL; side < SIDES; side++) {
+		strlcpy(msg.region[side], fc->region[side],
+		    sizeof(msg.region[side]));
+		strlcpy(msg.router[side], fc->router[side],
+		    sizeof(msg.router[side]));
+	}
+	memcpy(msg.prefix, fc->prefix, sizeof(msg.prefix));
+	msg.late_after = (uint32_t)fc->policy.interval + fc->timeout.health +
+	    LATE_MORE;
+	channel_send(reporter, IMSG_CONF_SHOWN, fc->index, &msg, sizeof(msg));
+}
+
+/*
+ * Tell the reporter the whole configuration, in one transaction.  token_uri is
+ * of use where there is Cloud Logging only.
+ */
+void
+push_reporter(struct channel *reporter, const struct conf *conf,
+    const char *token_uri)
+{
+	const struct failover_conf *fc;
+
+	channel_send(reporter, IMSG_CONF_BEGIN, 0, NULL, 0);
+	if (conf->cloud_project != NULL) {
+		push_endpoint(reporter, conf, API_LOGGING);
+		push_token_uri(reporter, token_uri);
+		push_cloud(reporter, conf);
+	}
+	TAILQ_FOREACH(fc, &conf->failovers, entry)
+		push_shown(reporter, fc);
+	channel_send(reporter, IMSG_CONF_COMMIT, 0, NULL, 0);
 }

@@ -14,6 +14,7 @@
  * the keys and the resolver the name servers; the actuator finishes what it
  * has begun and takes its part, then the prober; then we do.  Until the
  * actuator is asked everything can still be refused, and stays as it was.
+ * Nobody waits for the reporter.
  */
 
 enum phase {
@@ -40,9 +41,15 @@ static struct {
 	char error[REASON_LEN]; /* of the last that ended; "": it was done */
 } reloads;
 
-static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR };
+/* The last one has a key only where there is Cloud Logging. */
+static const enum role key_roles[] = { ROLE_PROBER, ROLE_ACTUATOR,
+	ROLE_REPORTER };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static size_t
+key_count(const struct conf *conf)
+{
+	return (conf->cloud_project != NULL ? 3 : 2);
+}
 
 static void
 tell_log(const char *line)
@@ -112,6 +119,11 @@ reload_fixed(const struct conf *old, const struct conf *new)
 	    !same_text(old->control_group, new->control_group) ||
 	    !same_text(old->control_looks, new->control_looks))
 		return ("\"control socket\" cannot change without a restart");
+	if ((old->cloud_project == NULL) != (new->cloud_project == NULL))
+		return ("\"log cloud\" cannot begin or end without a restart");
+	if (old->listen_port != new->listen_port ||
+	    strcmp(old->listen_address, new->listen_address) != 0)
+		return ("\"metrics listen\" cannot change without a restart");
 	if (strcmp(old->state_file, new->state_file) != 0)
 		return ("\"state file\" cannot change without a restart");
 	return (NULL);
@@ -159,7 +171,9 @@ reload_ports(const struct conf *conf, char *why, size_t len)
 	}
 	return (reload_url(conf->url[API_COMPUTE], ROLE_PROBER, why, len) &&
 	    reload_url(conf->url[API_COMPUTE], ROLE_ACTUATOR, why, len) &&
-	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len));
+	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len) &&
+	    (conf->cloud_project == NULL ||
+		reload_url(conf->url[API_LOGGING], ROLE_REPORTER, why, len)));
 }
 
 /* Give the signer the keys that a configuration names. */
@@ -169,7 +183,7 @@ reload_push_keys(const struct conf *conf)
 	size_t i;
 
 	reload.keys = 0;
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(conf); i++) {
 		if (push_key(mtgcpd.channel[ROLE_SIGNER], conf, key_roles[i]) ==
 		    -1)
 			return (-1);
@@ -286,11 +300,13 @@ reload_hosts(void)
 
 	reload.phase = PHASE_HOSTS;
 	push_nameservers(resolver, &reload.conf->nameservers);
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(reload.conf); i++)
 		hosts_add(reload.key[key_roles[i]].token_uri, key_roles[i]);
-		hosts_add(reload.conf->url[API_COMPUTE], key_roles[i]);
-	}
+	hosts_add(reload.conf->url[API_COMPUTE], ROLE_PROBER);
+	hosts_add(reload.conf->url[API_COMPUTE], ROLE_ACTUATOR);
 	hosts_add(reload.conf->url[API_CLOUDFLARE], ROLE_ACTUATOR);
+	if (reload.conf->cloud_project != NULL)
+		hosts_add(reload.conf->url[API_LOGGING], ROLE_REPORTER);
 	hosts_wait(reload_actuator);
 }
 
@@ -302,7 +318,7 @@ reload_keys_refused(const char *why)
 	size_t i;
 
 	reload_refuse(why);
-	for (i = 0; i < COUNT(key_roles); i++)
+	for (i = 0; i < key_count(mtgcpd.conf); i++)
 		if (push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
 			key_roles[i]) == 0)
 			answers++;
@@ -316,7 +332,7 @@ reload_keys_done(void)
 	char why[REASON_LEN];
 	size_t i;
 
-	for (i = 0; i < COUNT(key_roles); i++) {
+	for (i = 0; i < key_count(reload.conf); i++) {
 		if (reload_url(reload.key[key_roles[i]].token_uri, key_roles[i],
 			why, sizeof(why)))
 			continue;
@@ -354,6 +370,21 @@ reload_key(enum role role, const struct msg_key *key, const char *why)
 	return (true);
 }
 
+/* Tell the reporter, if there is one; the failovers that it hears of from here
+ * on are those of the new configuration. */
+static void
+reload_reporter(const struct conf *conf)
+{
+	struct channel *reporter = mtgcpd.channel[ROLE_REPORTER];
+
+	report_reload(conf);
+	if (reporter == NULL)
+		return;
+	if (conf->cloud_project != NULL && push_ca(reporter, conf) == -1)
+		log_warnx("the certificate authorities stay the old ones");
+	push_reporter(reporter, conf, mtgcpd.key[ROLE_REPORTER].token_uri);
+}
+
 /* Everyone else has the new configuration: so do we, from now on. */
 static void
 reload_done(void)
@@ -371,6 +402,7 @@ reload_done(void)
 	logs_level(new->log_level);
 	output_reload(new, mtgcpd.foreground);
 	event_reload(new);
+	reload_reporter(new);
 	statefile_path(new->state_file);
 	conf_free(old);
 	engine_start(mtgcpd.channel[ROLE_PROBER],

@@ -240,6 +240,9 @@ conf_check_files(const struct conf *conf)
 	    check_one("actuator credentials", conf->credentials[ROLE_ACTUATOR],
 		secret_open));
 	worst = worse(worst,
+	    check_one("log cloud credentials", conf->credentials[ROLE_REPORTER],
+		secret_open));
+	worst = worse(worst,
 	    check_one("tls ca file", conf->ca_file, public_open));
 	TAILQ_FOREACH(account, &conf->accounts, entry)
 		worst = worse(worst,

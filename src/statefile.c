@@ -32,7 +32,8 @@ static struct {
 	struct event *timer;
 	int lock;
 	bool dirty;
-	bool failing; /* a save failed, and that was said */
+	bool failing;	 /* a save failed, and that was said */
+	uint64_t starts; /* of daemons with this file, us included */
 } statefile = { .lock = -1 };
 
 /*
@@ -111,7 +112,8 @@ save_body(FILE *text)
 	json_decref(list);
 	if (transitions == NULL)
 		return (-1);
-	fprintf(text, "],\"history\":%s", transitions);
+	fprintf(text, "],\"history\":%s,\"starts\":%llu", transitions,
+	    (unsigned long long)statefile.starts);
 	free(transitions);
 	return (0);
 }
@@ -261,7 +263,14 @@ statefile_path(const char *path)
 	statefile.path = path;
 }
 
-/* Keep the state in path, which must outlive us. */
+/* How often a daemon has been started with this file. */
+uint64_t
+statefile_starts(void)
+{
+	return (statefile.starts);
+}
+
+/* Keep the state in path, which must outlive us; one more start. */
 void
 statefile_init(struct event_base *base, const char *path)
 {
@@ -269,6 +278,8 @@ statefile_init(struct event_base *base, const char *path)
 	statefile.timer = evtimer_new(base, save_later, NULL);
 	if (statefile.timer == NULL)
 		fatalx("evtimer_new");
+	statefile.starts++;
+	statefile_dirty(NULL);
 }
 
 static void
@@ -283,6 +294,13 @@ load_failover(struct failover *failovers, size_t count, const json_t *object)
 	if (failover < failovers + count) /* else no longer configured */
 		failover_recall(failover, object, wall_ms() - mono_ms(),
 		    mono_ms());
+}
+
+static void
+load_starts(const json_t *starts)
+{
+	if (json_integer_value(starts) > 0)
+		statefile.starts = (uint64_t)json_integer_value(starts);
 }
 
 /* NULL if the file is whole and of our format, else what is wrong with it. */
@@ -351,6 +369,7 @@ statefile_load(const char *path, struct failover *failovers, size_t count)
 		    object)
 			load_failover(failovers, count, object);
 		history_recall(json_object_get(root, "history"));
+		load_starts(json_object_get(root, "starts"));
 	}
 	json_decref(root);
 	return (0);

@@ -130,6 +130,21 @@ value_name(const char *text)
 	return ("expected 1 to 63 bytes");
 }
 
+/* The id of a log at Cloud Logging. */
+const char *
+value_log(const char *text)
+{
+	const char *p;
+
+	for (p = text; *p != '\0'; p++) {
+		if (!isalnum((u_char)*p) && strchr("/_.-", *p) == NULL)
+			break;
+	}
+	if (p > text && *p == '\0' && p - text < LOG_NAME_LEN)
+		return (NULL);
+	return ("expected 1 to 255 letters, digits and characters of /_.-");
+}
+
 const char *
 value_path(const char *text)
 {

@@ -368,6 +368,7 @@ call_send(struct call *call)
 	if (left < 1)
 		left = 1;
 	request.method = call->method;
+	request.called = call->job != NULL ? CALLED_COMPUTE : CALLED_CLOUDFLARE;
 	request.url = call->url;
 	request.connect_timeout = call->connect_timeout;
 	request.timeout = call->timeout < left ? call->timeout : (uint32_t)left;

@@ -8,6 +8,7 @@
 #include "actuator.h"
 #include "child.h"
 #include "log.h"
+#include "tally.h"
 
 /*
  * A plan, step by step.  Where the routes are to get the normal priority, the
@@ -115,6 +116,7 @@ send_done(uint32_t failover, const struct msg_plan *plan,
 	strlcpy(msg.step, step, sizeof(msg.step));
 	strlcpy(msg.error, error, sizeof(msg.error));
 	child_send(IMSG_PLAN_DONE, failover, &msg, sizeof(msg));
+	tally_send();
 }
 
 /* Refuse a plan that is outside of what we may do. */

@@ -21,6 +21,7 @@
  * to validate it only.
  */
 
+#define DAY	     INT64_C(86400) /* seconds */
 #define TOKEN_WAIT   2000 /* milliseconds that a new Cloudflare token may take */
 #define EXPIRES_SOON 30	  /* days */
 
@@ -172,6 +173,38 @@ days_left(const char *date, int64_t *days)
 	return (true);
 }
 
+/* The offset at the end of an RFC 3339 time, in seconds. */
+static int64_t
+time_offset(const char *rest)
+{
+	int hours, minutes;
+	char sign;
+
+	rest += strspn(rest, ".0123456789"); /* a fraction */
+	if (sscanf(rest, "%c%2d:%2d", &sign, &hours, &minutes) != 3 ||
+	    (sign != '+' && sign != '-'))
+		return (0);
+	return ((sign == '-' ? -60 : 60) * (hours * 60 + minutes));
+}
+
+/* An RFC 3339 time in seconds since the epoch; 0 if it is none. */
+static int64_t
+expiry(const char *date)
+{
+	int year, month, day, hour, minute, second, end;
+
+	if (date == NULL ||
+	    sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &month, &day,
+		&hour, &minute, &second, &end) != 6)
+		return (0);
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 ||
+	    hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+	    second > 60)
+		return (0);
+	return (days_since_epoch(year, month, day) * DAY + hour * 3600 +
+	    minute * 60 + second - time_offset(date + end));
+}
+
 /* What Cloudflare says of the token. */
 static void
 verify_judge(struct check *check, const json_t *json)
@@ -187,6 +220,7 @@ verify_judge(struct check *check, const json_t *json)
 		    shown);
 		return;
 	}
+	check->msg.expires = expiry(json_text(result, "expires_on"));
 	if (!days_left(json_text(result, "expires_on"), &days) ||
 	    days > EXPIRES_SOON) {
 		check_end(check, RESULT_SUCCESS, "%s", "");
@@ -231,6 +265,7 @@ verify(struct check *check)
 {
 	if (last_is(check) && last.verified) {
 		check->msg.http_status = last.verify.http_status;
+		check->msg.expires = last.verify.expires;
 		check_end(check, last.verify.result, "%s", last.verify.error);
 		return;
 	}

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "prober.h"
 #include "token.h"
+#include "tally.h"
 
 /*
  * A cycle: all calls for one failover at once, and an end that comes in any
@@ -213,6 +214,7 @@ call_send(struct call *call)
 		return;
 	}
 	body = NULL;
+	request.called = CALLED_COMPUTE;
 	request.url = call->url;
 	request.bucket = call->cycle->bucket;
 	request.connect_timeout = probe->connect_timeout;
@@ -515,6 +517,7 @@ cycle_end(struct cycle *cycle)
 	done.failed = cycle->nfailed;
 	done.failed_parts = cycle->failed_parts;
 	child_send(IMSG_PROBE_DONE, cycle->id, &done, sizeof(done));
+	tally_send();
 	for (side = LOCAL; side < SIDES; side++) {
 		region_free(&cycle->region[side]);
 		router_free(&cycle->router[side]);

@@ -31,6 +31,7 @@ static struct {
 static const char *const scopes[ROLE_MAX] = {
 	[ROLE_PROBER] = "https://www.googleapis.com/auth/compute.readonly",
 	[ROLE_ACTUATOR] = "https://www.googleapis.com/auth/compute",
+	[ROLE_REPORTER] = "https://www.googleapis.com/auth/logging.write",
 };
 
 static enum role

@@ -233,7 +233,11 @@ void compute_handle(struct request *, struct response *);
 void compute_classify(struct request *);
 void compute_answer(struct call *, json_t *);
 void compute_not_found(struct call *, const char *, const char *);
+
+/* logging.c */
 void logging_handle(struct request *, struct response *);
+json_t *logging_entries(void);
+void logging_clear(void);
 
 /* router.c */
 void router_get(struct call *);

@@ -574,20 +574,3 @@ compute_handle(struct request *req, struct response *res)
 		cc->fn(&call);
 	free(path);
 }
-
-/* Cloud Logging takes what it gets; the journal has it for the tests. */
-void
-logging_handle(struct request *req, struct response *res)
-{
-	req->op = "logging.write";
-	if (req->grant == NULL || token_expired(req->grant))
-		google_error(res, 401, "authError", "Invalid Credentials");
-	else if (!token_has_scope(req->grant, "logging.write"))
-		google_error(res, 403, "insufficientPermissions",
-		    "Request had insufficient authentication scopes.");
-	else if (strcmp(req->method, "POST") != 0 ||
-	    !json_is_array(json_object_get(req->json, "entries")))
-		google_error(res, 400, "badRequest", "Invalid request.");
-	else
-		http_error(res, 200, json_object());
-}

@@ -297,6 +297,14 @@ control_tokens(struct request *req, struct response *res)
 }
 
 static void
+control_logs(struct request *req, struct response *res)
+{
+	if (strcmp(req->method, "DELETE") == 0)
+		logging_clear();
+	done(res, json_pack("{s:o}", "entries", logging_entries()));
+}
+
+static void
 control_operations(struct request *req, struct response *res)
 {
 	(void)req;
@@ -318,6 +326,7 @@ static const struct {
 	{ "/stats", "GET DELETE", control_stats },
 	{ "/tokens", "DELETE", control_tokens },
 	{ "/operations", "DELETE", control_operations },
+	{ "/logs", "GET DELETE", control_logs },
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))

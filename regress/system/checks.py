@@ -60,6 +60,7 @@ PATCH = load_schema("router.patch.request.ours")
 PUT = load_schema("magic.routes.bulk.request")
 HEALTH = load_schema("backendService.getHealth.request")
 CLAIMS = load_schema("jwt.claims")
+LOG = load_schema("logging.entries.write.request")
 
 
 def without_invented(value):
@@ -101,6 +102,11 @@ def check_post(entry):
         CLAIMS.validate(claims)
         assert claims["exp"] - claims["iat"] <= 3600, entry
         assert "sub" not in claims, entry
+        return
+    if entry["path"] == "/v2/entries:write":
+        if entry["status"] != 401:  # else the token was not looked at
+            assert entry["scope"] == "logging.write", entry
+        LOG.validate(entry["request"])
         return
     assert entry["path"].endswith("/getHealth"), entry
     HEALTH.validate(entry["request"])

@@ -67,7 +67,7 @@ class Clouds:
         for what in ("/faults", "/operations", "/tokens"):
             self.call("DELETE", what)
         self.call("PUT", "/world", self.first)
-        for what in ("/journal", "/clockwork", "/stats"):
+        for what in ("/journal", "/clockwork", "/stats", "/logs"):
             self.call("DELETE", what)
 
     def call(self, method, path, body=None):
@@ -137,6 +137,10 @@ class Clouds:
                 if e.get("method") in ("PATCH", "PUT", "DELETE")
                 and "validate_only" not in (e.get("query") or "")]
 
+    def logs(self):
+        """What Cloud Logging has stored, each entry once."""
+        return self.call("GET", "/logs")["entries"]
+
     def clockwork(self):
         return self.call("GET", "/clockwork")
 
@@ -192,6 +196,7 @@ def configuration(clouds, side, directory, top="", block="", **changes):
         "timeout api": "timeout api 3",
         "endpoint compute": f'endpoint compute "{ready["compute"]}"',
         "endpoint cloudflare": f'endpoint cloudflare "{ready["cloudflare"]}"',
+        "endpoint logging": f'endpoint logging "{ready["logging"]}"',
         "nameserver": f'nameserver 127.0.0.1 port {ready["dns_port"]}',
         "control socket": f'control socket "{directory / "sock"}"',
         "log syslog": "log syslog no",
@@ -299,7 +304,8 @@ class Daemon:
         found = {}
         for pid in pathlib.Path(path).read_text().split():
             title = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            for role in ("resolver", "signer", "prober", "actuator"):
+            for role in ("resolver", "signer", "prober", "actuator",
+                         "reporter"):
                 if role.encode() in title:
                     found[role] = int(pid)
         return found

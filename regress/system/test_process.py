@@ -54,7 +54,7 @@ def copy_programs(place):
     copy = place.path / "copy"
     (copy / "libexec").mkdir(parents=True)
     shutil.copy(BUILD / "mt-gcpd", copy)
-    for role in ROLES:
+    for role in ROLES + ["reporter"]:
         shutil.copy(BUILD / "libexec" / f"mt-gcpd-{role}", copy / "libexec")
     for path in [copy, *copy.rglob("*")]:
         path.chmod(0o755)
@@ -184,6 +184,7 @@ NEVER = {
     "libexec/mt-gcpd-signer": ["curl", "ssl", "cares"],
     "libexec/mt-gcpd-prober": ["cares"],
     "libexec/mt-gcpd-actuator": ["cares"],
+    "libexec/mt-gcpd-reporter": ["cares"],
 }
 
 
@@ -461,7 +462,7 @@ def test_parts_of_different_builds(place, clouds, role):
     assert clouds.requests() == []
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ROLES + ["reporter"])
 def test_child_by_hand(role):
     """A child program is of no use to anybody else."""
     ended = subprocess.run([BUILD / "libexec" / f"mt-gcpd-{role}"], text=True,

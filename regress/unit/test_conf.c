@@ -90,7 +90,7 @@ test_defaults(void **state)
 	assert_string_equal(conf->url[API_COMPUTE], COMPUTE_URL);
 	assert_string_equal(conf->url[URL_METADATA], METADATA_URL);
 	assert_string_equal(conf->user[ROLE_SIGNER], "mtgcpd-signer");
-	assert_string_equal(conf->user[USER_REPORTER], "mtgcpd-reporter");
+	assert_string_equal(conf->user[ROLE_REPORTER], "mtgcpd-reporter");
 	assert_string_equal(conf->chroot, CHROOT_DIR);
 	assert_string_equal(conf->state_file, STATE_FILE);
 	assert_null(conf->ca_file);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -17,6 +18,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,12 +26,16 @@
 
 #include "confine.h"
 #include "http.h"
+#include "imsg.h"
+#include "reporter.h"
 
 /*
  * Forbidden acts, each in a process of its own: confined it fails or dies, and
  * unconfined it succeeds, so that the test can fail.
  */
 
+static const struct syscall_rule *rules; /* of the process that is tried */
+static size_t nrules;
 static uint16_t listening; /* a port on loopback where somebody listens */
 static void *page;	   /* a page of our own */
 
@@ -145,6 +151,51 @@ act_connect(void)
 	return (fd == -1 ? -1 : syscall(SYS_connect, fd, &sin, sizeof(sin)));
 }
 
+/* Nobody connects, which is found out only where one may look. */
+static long
+accept_on(int fd)
+{
+	return (syscall(SYS_accept4, fd, NULL, NULL, SOCK_NONBLOCK) == -1 &&
+		    errno == EAGAIN ?
+		0 :
+		-1);
+}
+
+static long
+act_accept(void)
+{
+	return (accept_on(LISTEN_FD + 1));
+}
+
+static long
+act_accept_ours(void)
+{
+	return (accept_on(LISTEN_FD));
+}
+
+static long
+act_ioctl(void)
+{
+	int on = 1;
+
+	return (syscall(SYS_ioctl, LISTEN_FD, FIONBIO, &on));
+}
+
+static long
+act_bind(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+
+	return (fd == -1 ? -1 : syscall(SYS_bind, fd, &sin, sizeof(sin)));
+}
+
+static long
+act_tcp(void)
+{
+	return (syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+}
+
 static const struct {
 	const char *name;
 	long (*act)(void);
@@ -163,6 +214,9 @@ static const struct {
 	{ "become dumpable", act_prctl },
 	{ "listen", act_listen },
 	{ "connect to another port", act_connect },
+	{ "bind a socket", act_bind },
+	{ "take connections from another socket", act_accept },
+	{ "change a descriptor", act_ioctl },
 };
 
 /* How the act ended in a process of its own: 0, it succeeded. */
@@ -173,8 +227,8 @@ outcome(long (*act)(void), bool confined)
 	const struct confinement how = {
 		.ports = ports,
 		.nports = 1,
-		.rules = http_rules,
-		.nrules = http_nrules,
+		.rules = rules,
+		.nrules = nrules,
 	};
 	int status;
 	pid_t pid;
@@ -196,11 +250,10 @@ outcome(long (*act)(void), bool confined)
 }
 
 static void
-test_acts(void **state)
+try_acts(void)
 {
 	size_t i;
 
-	(void)state;
 	assert_int_equal(outcome(act_harmless, true), 0);
 	for (i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
 		if (outcome(acts[i].act, false) != 0)
@@ -208,6 +261,50 @@ test_acts(void **state)
 		if (outcome(acts[i].act, true) == 0)
 			fail_msg("confined: could %s", acts[i].name);
 	}
+}
+
+static void
+test_https(void **state)
+{
+	(void)state;
+	rules = http_rules;
+	nrules = http_nrules;
+	try_acts();
+	assert_int_equal(outcome(act_tcp, true), 0);
+	assert_int_not_equal(outcome(act_accept_ours, true), 0);
+}
+
+/* The reporter takes connections from its socket, and makes others only where
+ * it has to. */
+static void
+test_reporter(void **state)
+{
+	struct syscall_rule *own;
+	int speaks;
+
+	(void)state;
+	for (speaks = 0; speaks <= 1; speaks++) {
+		rules = own = reporter_rules(speaks, &nrules);
+		try_acts();
+		assert_int_equal(outcome(act_accept_ours, true), 0);
+		if (speaks)
+			assert_int_equal(outcome(act_tcp, true), 0);
+		else
+			assert_int_not_equal(outcome(act_tcp, true), 0);
+		free(own);
+	}
+}
+
+/* A socket that listens, and to which nobody connects, for the reporter. */
+static int
+prepare_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (listen(fd, 1) == -1 || dup2(fd, LISTEN_FD) == -1 ||
+	    dup2(fd, LISTEN_FD + 1) == -1)
+		return (-1);
+	return (0);
 }
 
 static int
@@ -226,14 +323,15 @@ prepare(void **state)
 		return (-1);
 	listening = ntohs(sin.sin_port);
 	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return (page == MAP_FAILED ? -1 : 0);
+	return (page == MAP_FAILED ? -1 : prepare_socket());
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_acts),
+		cmocka_unit_test(test_https),
+		cmocka_unit_test(test_reporter),
 	};
 
 	return (cmocka_run_group_tests(tests, prepare, NULL));

@@ -95,6 +95,11 @@ static unsigned int events[2]; /* well, failed */
 static char last_error[REASON_LEN];
 
 void
+report_expiry(uint32_t failover __unused, int64_t expires __unused)
+{
+}
+
+void
 event_emit(const struct event_head *head, json_t *details)
 {
 	assert_string_equal(head->type, "connectivity_test");

@@ -423,7 +423,7 @@ test_keys(void **arg __unused)
 	assert_string_equal(conf->state_file, "/s");
 	assert_string_equal(conf->url[API_COMPUTE], "https://a:1/v1");
 	assert_string_equal(conf->url[API_CLOUDFLARE], "https://b");
-	assert_string_equal(conf->url[URL_LOGGING], "https://c/d");
+	assert_string_equal(conf->url[API_LOGGING], "https://c/d");
 	assert_string_equal(f->router_project, "example.com:hub");
 	assert_string_equal(f->router_region[LOCAL], "r-1");
 	assert_string_equal(f->router_region[REMOTE], "r-2");
@@ -581,13 +581,15 @@ test_warnings(void **arg __unused)
 	    "set: 192.0.2.0/24 is used\n"));
 }
 
-/* A key without a statement is checked, and said to do nothing. */
+/* The project and the name are those of all else. */
 static void
-test_without_effect(void **arg __unused)
+test_cloud(void **arg __unused)
 {
-	conf_free(warned("ENABLE_GCP_LOGGING=true",
-	    "ENABLE_GCP_LOGGING: no effect: this version has no "
-	    "\"log cloud\""));
+	struct conf *conf = good("ENABLE_GCP_LOGGING=true");
+
+	assert_string_equal(conf->cloud_project, "my-project");
+	assert_string_equal(conf->cloud_name, "mt-gcpd");
+	conf_free(conf);
 }
 
 /* All that is missing is told, each in a line; but not where a line was not
@@ -725,7 +727,7 @@ main(void)
 		cmocka_unit_test(test_bad_values),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_warnings),
-		cmocka_unit_test(test_without_effect),
+		cmocka_unit_test(test_cloud),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_directory),

@@ -159,12 +159,33 @@ days(void **state)
 	assert_true(days_left("9999-12-31T23:59:59.999999+14:00", &n));
 }
 
+static void
+expiries(void **state)
+{
+	(void)state;
+	assert_int_equal(expiry(NULL), 0);
+	assert_int_equal(expiry(""), 0);
+	assert_int_equal(expiry("tomorrow"), 0);
+	assert_int_equal(expiry("2026-01-01"), 0);
+	assert_int_equal(expiry("2026-13-01T00:00:00Z"), 0);
+	assert_int_equal(expiry("2026-01-01T24:00:00Z"), 0);
+	assert_int_equal(expiry("2026-01-01T00:60:00Z"), 0);
+	assert_int_equal(expiry("2026-01-01T00:00:00.123Z"), 1767225600);
+	assert_int_equal(expiry("2026-01-01T00:00:00.5-08:00"),
+	    1767225600 + 8 * 3600);
+	assert_int_equal(expiry("2026-01-01T00:00:00+05:30"),
+	    1767225600 - 330 * 60);
+	assert_int_equal(expiry("9999-12-31T23:59:59.999999Z"),
+	    INT64_C(253402300799));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(last_look),
 		cmocka_unit_test(days),
+		cmocka_unit_test(expiries),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
