@@ -1,0 +1,440 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The mt-gcpd authors
+
+"""Every process of the daemon is killed and stopped, at random moments and
+inside of writes, and the daemon is started again whenever it has ended, as
+systemd(1) does.  Nothing of ours is lost, nothing foreign is touched, no
+process is left over, and in the end the clouds are as the table says.
+
+MTGCPD_SEED=n	plays the script of that seed only
+MTGCPD_LONG=n	goes on with scripts of other seeds for n seconds
+"""
+
+import collections
+import ctypes
+import hashlib
+import json
+import os
+import pathlib
+import random
+import select
+import signal
+import time
+
+import pytest
+
+import checks
+from checks import DESIRED, check_desired, not_ours, set_verdicts
+from harness import SIDES, Workplace, X, Y, wait_until
+from judge import is_write
+
+SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
+    else [1, 2, 3]
+
+ROLES = ["parent", "resolver", "signer", "prober", "actuator"]
+QUICK = """interval 0.1
+handover no
+drain 0
+timeout connect 1
+timeout api 1
+timeout health 1
+timeout cloudflare 1
+timeout cloudflare-bulk 1
+timeout bgp-update 3"""
+
+MATCH = SIDES["A"]["match"]
+PATCH = dict(path="routers/router-a[?]", method="PATCH")
+PUT = dict(path="/magic/routes", method="PUT")
+OPERATION = dict(path="/operations/", method="GET")
+READ = dict(path="routers/router-a[?]", method="GET", scope="compute")
+
+# Inside of which call a process is hit: the arguments of the fault that holds
+# the call.  A request that hangs is not carried out, one with a delay is.
+CALLS = {
+    "patch asked": dict(PATCH, action="hang"),
+    "patch done": dict(PATCH, action="delay", delay_ms=900),
+    "operation": dict(OPERATION, action="delay", delay_ms=900),
+    "read": dict(READ, action="delay", delay_ms=900),
+    "read back": dict(READ, action="delay", delay_ms=900, skip=1),
+    "put asked": dict(PUT, action="hang"),
+    "put done": dict(PUT, action="delay", delay_ms=900),
+}
+PHASES = ["start", "rest", "turn", "save", *CALLS]
+MANNERS = ["KILL", "KILL", "STOP and CONT", "STOP and KILL", "KILL beside"]
+
+IN_CREATE = 0x100
+
+
+class Watch:
+    """Tells when a file is made in a directory."""
+
+    def __init__(self, directory):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init()
+        assert self.fd >= 0
+        assert libc.inotify_add_watch(
+            self.fd, str(directory).encode(), IN_CREATE) >= 0
+
+    def wait(self, name, timeout):
+        """Until a file of that name is made; False: none was."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if select.select([self.fd], [], [], 0.1)[0] and \
+                    name.encode() + b"\0" in os.read(self.fd, 65536):
+                return True
+        return False
+
+    def close(self):
+        os.close(self.fd)
+
+
+def gone(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return text.rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def is_stopped(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return text.rsplit(")", 1)[1].split()[0] == "T"
+
+
+def child_pids(pid):
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(one) for one in text.split()]
+
+
+def pid_of(daemon, role):
+    """The process of the role, None while there is none."""
+    return daemon.process.pid if role == "parent" \
+        else daemon.children().get(role)
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(pid), what=f"{pid} is stopped", step=0.001)
+
+
+def saved_state(daemon):
+    """The state in the state file, which must be whole; None: no file yet."""
+    path = daemon.directory / "state.json"
+    assert not path.with_name("state.json.bad").exists()
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    body, found = text[:-1].rsplit(',"checksum":', 1)
+    digest = hashlib.sha256((body + "}").encode()).hexdigest()
+    assert found == f'"{digest}"', text
+    return json.loads(text)["failovers"][0]["state"]
+
+
+def fault_hits(clouds, number):
+    return next(one["hits"] for one in clouds.call("GET", "/faults")["faults"]
+                if one["id"] == number)
+
+
+def await_hit(daemon, clouds, number):
+    """The fault holds a call."""
+    def hit():
+        daemon.check()
+        return fault_hits(clouds, number)
+    wait_until(hit, what=f"fault {number} holds a call", step=0.005)
+
+
+def settle(daemon, clouds, state, timeout=25):
+    """Wait until a daemon has made the state of the clouds that it has to
+    read there."""
+    def settled():
+        daemon.check()
+        cycle = daemon.cycles()[-1:]
+        if not cycle or cycle[0]["timestamp"] < asked or \
+                cycle[0]["details"]["state_code"] != state or \
+                cycle[0]["details"]["current_state"] != state or \
+                cycle[0]["details"]["plan"]["status"] != "done":
+            return False
+        try:
+            check_desired(clouds, state)
+        except AssertionError:
+            return False
+        return True
+    asked = time.time()
+    wait_until(settled, timeout, f"state {state}", 0.05)
+
+
+class Life:
+    """One life of the daemon, from a start to an end."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.events = len(daemon.events())
+        self.saved = saved_state(daemon)
+
+    def end(self, victim, signo=signal.SIGKILL):
+        """The daemon ends because a process of it was killed: as it should,
+        and with all its children."""
+        daemon = self.daemon
+        log = daemon.directory / "log"
+        status = daemon.process.wait(10)
+        daemon.errors.close()
+        self.ended = time.time()
+        wait_until(lambda: all(gone(pid) for pid in self.children),
+                   what="no child is left")
+        if victim == "parent":
+            assert status == -signo
+        else:
+            line = f"the {victim} was killed by signal {int(signo)} "
+            assert status == 1, (victim, status)
+            assert line in log.read_text()[self.logged:], victim
+            assert line in daemon.stderr()
+        self.judge(victim)
+
+    def hit(self, pid, signo=signal.SIGKILL):
+        self.children = child_pids(self.daemon.process.pid)
+        log = self.daemon.directory / "log"
+        self.logged = len(log.read_text()) if log.exists() else 0
+        os.kill(pid, signo)
+
+    def judge(self, victim):
+        """What was decided is remembered: as it was left by the life before
+        it is taken up, and as it is left the next one will find it.  Only a
+        parent that is killed may forget what it has not yet acted upon."""
+        after = saved_state(self.daemon)
+        state = self.saved or 0
+        self.unsaved = None
+        moves = [e for e in self.daemon.events()[self.events:]
+                 if e["event_type"] == "state_transition"]
+        for move in moves:
+            assert move["details"]["old_state"] == state, moves
+            assert move["details"]["new_state"] != state, moves
+            state = move["details"]["new_state"]
+        if after != (state or None) and not (after is None and state == 0):
+            assert victim == "parent", (after, moves)
+            last, before = moves[-1], moves[-1]["details"]["old_state"]
+            assert (after or 0) == before, (after, moves)
+            self.unsaved = last["timestamp"]
+
+
+def needless(journal):
+    """The writes that asked for what was so already, and nothing else was
+    under way."""
+    have = {X: True, Y: False}
+    priority, under_way, found = 100, {}, []
+    for entry in journal:
+        if entry.get("method") == "PATCH":
+            want = {prefix: checks.advertises(entry["request"]["bgp"], prefix)
+                    for prefix in have}
+            if want == have and not under_way:
+                found.append(entry)
+            name = (entry.get("response") or {}).get("name")
+            if name:
+                under_way[name] = want
+        elif is_write(entry):
+            if {one["priority"] for one in entry["request"]["routes"]} \
+                    == {priority}:
+                found.append(entry)
+        elif entry.get("event") == "operation" and entry["name"] in under_way:
+            want = under_way.pop(entry["name"])
+            if not entry["error"]:
+                have = want
+        elif entry.get("event") == "route_priority" \
+                and entry["description"] == MATCH:
+            priority = entry["to"]
+    return found
+
+
+class Script:
+    """What happens, made of the seed alone: whom to hit, when and how."""
+
+    def __init__(self, seed):
+        self.seed = seed
+        dice = random.Random(seed)
+        self.settings = dict(op_delay_ms=dice.choice([0, 100, 300]),
+                             advert_lag_ms=dice.choice([0, 100]))
+        roles = ROLES[:]
+        dice.shuffle(roles)
+        roles.append(dice.choice(["parent", "actuator"]))
+        self.steps = [self.step(dice, role) for role in roles]
+        self.last = dice.randint(1, 8)
+
+    def step(self, dice, role):
+        phases = PHASES
+        if role in ("parent", "actuator") and dice.random() < 0.5:
+            phases = list(CALLS)
+        return dict(
+            role=role, phase=dice.choice(phases), manner=dice.choice(MANNERS),
+            beside=dice.choice([one for one in ROLES[1:] if one != role]),
+            moment=round(dice.choice([0.05, 0.3, 0.7]) * dice.random(), 3),
+            pause=round(dice.choice([0.1, 0.5, 1.2]) * dice.random(), 3),
+            restart=dice.choice([0, 0, 0.2]), state=dice.random())
+
+    def __str__(self):
+        return "\n".join([f"MTGCPD_SEED={self.seed}: {self.settings}",
+                          *(f"  {step}" for step in self.steps),
+                          f"  end: state {self.last}"])
+
+
+class Play:
+    """A script carried out."""
+
+    def __init__(self, place, clouds, script):
+        clouds.reset()
+        clouds.settings(cf_rate_limit=0, **script.settings)
+        self.clouds = clouds
+        self.script = script
+        self.first = clouds.world()
+        self.state = 1
+        self.hits = collections.Counter()
+        self.lives = []
+        self.daemon = place.daemon(clouds, "A", QUICK,
+                                   name=f"kill{script.seed}")
+        self.life = Life(self.daemon)
+
+    def another(self, step, differs=lambda a, b: True):
+        """A state that differs from the one that is to be reached now."""
+        states = [state for state in DESIRED if state != self.state
+                  and differs(DESIRED[state], DESIRED[self.state])]
+        return states[int(step["state"] * len(states))]
+
+    def turn(self, state):
+        self.state = state
+        set_verdicts(self.clouds, state)
+
+    def run(self):
+        for step in self.script.steps:
+            self.step(step)
+        self.clouds.clear_faults()
+        self.turn(self.script.last)
+        settle(self.daemon, self.clouds, self.state)
+        assert self.daemon.stop() == 0
+        self.judge()
+
+    def step(self, step):
+        getattr(self, "phase_" + step["phase"].split()[0],
+                self.phase_call)(step)
+        self.strike(step)
+
+    # The moments.
+
+    def phase_start(self, step):
+        """While the daemon starts."""
+        if not self.lives or self.lives[-1].ended < time.time() - 1:
+            stop_at_rest = self.daemon.stop()
+            assert stop_at_rest == 0
+            self.life.ended = time.time()
+            self.life.judge("nobody")
+            self.begin()
+        time.sleep(step["moment"])
+
+    def phase_rest(self, step):
+        time.sleep(step["moment"])
+
+    def phase_turn(self, step):
+        self.turn(self.another(step))
+        time.sleep(step["moment"])
+
+    def phase_save(self, step):
+        """While the state file is being written."""
+        settle(self.daemon, self.clouds, self.state)
+        watch = Watch(self.daemon.directory)
+        try:
+            self.turn(self.another(step))
+            assert watch.wait("state.json.new", 10)
+        finally:
+            watch.close()
+
+    def phase_call(self, step):
+        """Inside of a call of a plan."""
+        settle(self.daemon, self.clouds, self.state)
+        part = slice(2, 3) if step["phase"].startswith("put") else slice(0, 2)
+        state = self.another(step, lambda a, b: a[part] != b[part])
+        fault = self.clouds.fault(count=1, **CALLS[step["phase"]])["id"]
+        self.turn(state)
+        await_hit(self.daemon, self.clouds, fault)
+
+    # The blows.
+
+    def strike(self, step):
+        daemon, role, manner = self.daemon, step["role"], step["manner"]
+        daemon.check()
+        pid = pid_of(daemon, role)
+        if pid is None:  # it has not started so far
+            role, pid = "parent", daemon.process.pid
+        beside = pid_of(daemon, step["beside"])
+        self.hits[role, step["phase"], manner] += 1
+        if manner.startswith("STOP"):
+            stop(pid)
+            time.sleep(step["pause"])
+        if manner == "STOP and CONT":
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(step["pause"] / 4)
+            return
+        if manner == "KILL beside" and beside is not None:
+            stop(beside)
+        self.life.hit(pid)
+        self.life.end(role)
+        self.lives.append(self.life)
+        time.sleep(step["restart"])
+        self.begin()
+
+    def begin(self):
+        self.life = Life(self.daemon)
+        self.daemon.start()
+
+    # What must be so.
+
+    def judge(self):
+        assert not_ours(self.clouds.world()) == not_ours(self.first)
+        journal = self.clouds.journal()
+        checks.check_journal(journal)
+        assert needless(journal) == []
+        for life in self.lives:
+            if life.unsaved is None:
+                continue
+            early = [entry for entry in journal if is_write(entry)
+                     and life.unsaved <= entry["t"] <= life.ended]
+            assert early == [], "acted upon before it was written down"
+
+
+def play(clouds, script):
+    """Play a script; what it hit."""
+    place = Workplace()
+    try:
+        told = Play(place, clouds, script)
+        try:
+            told.run()
+        except AssertionError:
+            log = told.daemon.directory / "log"
+            print(script, log.read_text()[-20000:], sep="\n")
+            raise
+        return told.hits
+    finally:
+        place.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kills(clouds, seed):
+    play(clouds, Script(seed))
+
+
+@pytest.mark.skipif("MTGCPD_LONG" not in os.environ, reason="takes long")
+def test_many_kills(clouds, capsys):
+    end = time.monotonic() + float(os.environ["MTGCPD_LONG"])
+    first = seed = random.SystemRandom().randrange(1000, 1000000000)
+    hits, bad = collections.Counter(), []
+    while time.monotonic() < end:
+        try:
+            hits += play(clouds, Script(seed))
+        except AssertionError as error:
+            bad.append((seed, str(error)[:1000]))
+        seed += 1
+    with capsys.disabled():
+        print(f"\n{seed - first} scripts from MTGCPD_SEED={first}, "
+              f"{len(bad)} bad; kills and stops by process and phase:")
+        for role in ROLES:
+            print(f"  {role:9}", ", ".join(
+                f"{phase} {sum(n for key, n in hits.items() if key[:2] == (role, phase))}"
+                for phase in PHASES))
+    assert bad == []
