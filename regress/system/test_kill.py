@@ -44,9 +44,9 @@ timeout bgp-update 3"""
 
 MATCH = SIDES["A"]["match"]
 PATCH = dict(path="routers/router-a[?]", method="PATCH")
-PUT = dict(path="/magic/routes", method="PUT")
+PUT = dict(path="/magic/routes$", method="PUT")
 OPERATION = dict(path="/operations/", method="GET")
-READ = dict(path="routers/router-a[?]", method="GET", scope="compute")
+READ = dict(path="routers/router-a$", method="GET", scope="compute")
 
 # Inside of which call a process is hit: the arguments of the fault that holds
 # the call.  A request that hangs is not carried out, one with a delay is.
@@ -142,6 +142,12 @@ def await_hit(daemon, clouds, number):
         daemon.check()
         return fault_hits(clouds, number)
     wait_until(hit, what=f"fault {number} holds a call", step=0.005)
+
+
+def is_last_test(event):
+    """The last thing that is tested at start-up."""
+    return event["event_type"] == "connectivity_test" \
+        and event["operation"] == "validate_routes"
 
 
 def settle(daemon, clouds, state, timeout=25):
@@ -251,7 +257,7 @@ class Script:
     def __init__(self, seed):
         self.seed = seed
         dice = random.Random(seed)
-        self.settings = dict(op_delay_ms=dice.choice([0, 100, 300]),
+        self.settings = dict(op_delay_ms=dice.choice([100, 300]),
                              advert_lag_ms=dice.choice([0, 100]))
         roles = ROLES[:]
         dice.shuffle(roles)
@@ -412,6 +418,40 @@ def play(clouds, script):
         return told.hits
     finally:
         place.close()
+
+
+@pytest.mark.parametrize("victim", ["parent", "actuator"])
+def test_nobody_is_left(place, clouds, victim):
+    """Not even those who are stopped and cannot notice."""
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 1)
+    life = Life(daemon)
+    for role, pid in daemon.children().items():
+        if role != victim:
+            stop(pid)
+    life.hit(pid_of(daemon, victim))
+    life.end(victim)
+    assert clouds.writes() == []
+
+
+def test_half_written(place, clouds):
+    """What a killed one left of a new state file does not disturb."""
+    clouds.health("region-b", "UNHEALTHY")
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 3)
+    life = Life(daemon)
+    life.hit(daemon.process.pid)
+    assert daemon.process.wait(10) == -signal.SIGKILL
+    assert saved_state(daemon) == 3
+    left = daemon.directory / "state.json.new"
+    left.write_text((daemon.directory / "state.json").read_text()[:-20] * 2)
+    daemon.start()
+    settle(daemon, clouds, 3)
+    assert len(daemon.events("state_transition")) == 1
+    clouds.health("region-b", "HEALTHY")
+    settle(daemon, clouds, 1)
+    assert saved_state(daemon) == 1
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
