@@ -434,6 +434,32 @@ def test_nobody_is_left(place, clouds, victim):
     assert clouds.writes() == []
 
 
+def test_stopped_actuator(place, clouds):
+    """A plan does not end, but cycles do; and what was replaced meanwhile is
+    not begun afterwards."""
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 1)
+    actuator = daemon.children()["actuator"]
+    daemon.wait_event(is_last_test)
+    since = clouds.next_seq()
+    fault = clouds.fault(count=1, action="delay", delay_ms=300, **READ)["id"]
+    set_verdicts(clouds, 3)
+    await_hit(daemon, clouds, fault)
+    stop(actuator)
+    wait_until(lambda: [e for e in clouds.requests(since, "GET", "/router-a")
+                        if e.get("fault") and e["status"] == 200],
+               what="the answer waits for it")
+    daemon.wait_cycles(3)
+    for cycle in daemon.cycles()[-3:]:
+        assert cycle["details"]["state_code"] == 3
+        assert cycle["details"]["plan"]["status"] == "running"
+    set_verdicts(clouds, 1)
+    daemon.wait_state(1, plan="running", since=len(daemon.events()))
+    os.kill(actuator, signal.SIGCONT)
+    settle(daemon, clouds, 1)
+    assert clouds.writes(since) == []
+
+
 def test_half_written(place, clouds):
     """What a killed one left of a new state file does not disturb."""
     clouds.health("region-b", "UNHEALTHY")
