@@ -460,6 +460,30 @@ def test_stopped_actuator(place, clouds):
     assert clouds.writes(since) == []
 
 
+def test_stopped_prober(place, clouds):
+    """What it does not see is unknown, and nothing is written; it sees again
+    as soon as it goes on."""
+    daemon = place.daemon(clouds, "A", QUICK.replace(
+        "interval 0.1", "interval 0.5") + "\nhealth unknown-after 1")
+    settle(daemon, clouds, 1)
+    prober = daemon.children()["prober"]
+    since, events = clouds.next_seq(), len(daemon.events())
+    daemon.wait_cycles(1)
+    stop(prober)  # so that what it is asked meanwhile waits for it
+    set_verdicts(clouds, 2)
+    cycle = daemon.wait_event(
+        lambda e: e["event_type"] == "health_check_cycle"
+        and e["details"]["samples"]["local_healthy"] is None, since=events)
+    assert cycle["result"] == "failure"
+    assert cycle["details"]["state_code"] == 0
+    assert cycle["details"]["current_state"] == 1
+    assert clouds.writes(since) == []
+    os.kill(prober, signal.SIGCONT)
+    settle(daemon, clouds, 2)
+    log = (daemon.directory / "log").read_text()
+    assert log.count("the prober is late") == 1
+
+
 def test_half_written(place, clouds):
     """What a killed one left of a new state file does not disturb."""
     clouds.health("region-b", "UNHEALTHY")
