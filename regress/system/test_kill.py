@@ -19,13 +19,15 @@ import pathlib
 import random
 import select
 import signal
+import subprocess
 import time
 
 import pytest
 
 import checks
 from checks import DESIRED, check_desired, not_ours, set_verdicts
-from harness import SIDES, Workplace, X, Y, wait_until
+from harness import (BUILD, SIDES, Daemon, Workplace, X, Y, configuration,
+                     wait_until)
 from judge import is_write
 
 SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
@@ -61,6 +63,10 @@ CALLS = {
 }
 PHASES = ["start", "rest", "turn", "save", *CALLS]
 MANNERS = ["KILL", "KILL", "STOP and CONT", "STOP and KILL", "KILL beside"]
+
+# What was asked for so many seconds ago is not taken any more: the budget of
+# a cycle here, and what a prober may be late.
+OLD = 1 + 5.1
 
 IN_CREATE = 0x100
 
@@ -482,6 +488,76 @@ def test_stopped_prober(place, clouds):
     settle(daemon, clouds, 2)
     log = (daemon.directory / "log").read_text()
     assert log.count("the prober is late") == 1
+
+
+class Blocked(Daemon):
+    """A daemon whose standard error is a pipe that can be full."""
+
+    def start(self):
+        self.pipe, end = os.pipe()
+        self.errors = open(end, "wb")
+        self.process = subprocess.Popen(
+            [BUILD / "mt-gcpd", "-d", "-f", str(self.conf)],
+            stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+
+    def block(self):
+        """Have the parent wait until somebody reads what it says."""
+        end = os.open(f"/proc/self/fd/{self.errors.fileno()}",
+                      os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                os.write(end, b"x")
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(end)
+        self.process.send_signal(signal.SIGUSR1)
+        log = self.directory / "log"
+        wait_until(lambda: "opened again" in log.read_text(),
+                   what="it is about to say so")
+
+    def unblock(self):
+        os.set_blocking(self.pipe, False)
+        try:
+            while os.read(self.pipe, 65536):
+                pass
+        except BlockingIOError:
+            pass
+
+    def stderr(self):
+        return ""
+
+
+def test_stopped_parent(place, clouds):
+    """It goes on, but not with what was seen before it was stopped: not even
+    when it was stopped where it did not wait for events."""
+    directory = place.path / "A"
+    daemon = Blocked(directory, configuration(clouds, "A", directory, QUICK))
+    place.started.append(daemon)
+    settle(daemon, clouds, 1)
+    parent, moves = daemon.process.pid, len(daemon.events("state_transition"))
+    clouds.fault(action="delay", delay_ms=400, path="region-b.*/getHealth")
+    since = clouds.next_seq()
+    set_verdicts(clouds, 3)
+    wait_until(lambda: len({e["path"] for e in clouds.requests(
+        since, "POST", "regions/region-b/")}) == 2, what="calls of a cycle")
+    daemon.block()
+    stop(parent)
+    stopped = time.monotonic()
+    wait_until(lambda: [e for e in clouds.requests(since, "POST", "region-b")
+                        if e["status"] == 200], what="they are answered")
+    clouds.clear_faults()
+    set_verdicts(clouds, 1)
+    time.sleep(max(0, stopped + OLD - time.monotonic()))
+    since = len(daemon.events())
+    daemon.unblock()
+    os.kill(parent, signal.SIGCONT)
+    daemon.wait_event(lambda e: e["event_type"] == "health_check_cycle"
+                      and e["result"] == "failure", since=since)
+    settle(daemon, clouds, 1)
+    daemon.wait_cycles(2)
+    assert len(daemon.events("state_transition")) == moves
+    assert clouds.writes() == []
 
 
 def test_half_written(place, clouds):
