@@ -10,6 +10,10 @@
 #include "channel.h"
 #include "log.h"
 
+/* What the parent says comes before all else in a child. */
+#define PRIORITIES     2
+#define PRIORITY_FIRST 0
+
 struct channel {
 	struct imsgbuf *buf;
 	enum role self;
@@ -38,7 +42,7 @@ channel_loop(void)
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
-	if (base == NULL)
+	if (base == NULL || event_base_priority_init(base, PRIORITIES) == -1)
 		fatalx("event_base_new");
 	return (base);
 }
@@ -74,6 +78,8 @@ channel_new(struct event_base *base, struct imsgbuf *buf, enum role self,
 	channel->writable = event_new(base, fd, EV_WRITE, channel_write,
 	    channel);
 	if (channel->readable == NULL || channel->writable == NULL ||
+	    (self != ROLE_PARENT &&
+		event_priority_set(channel->readable, PRIORITY_FIRST) == -1) ||
 	    event_add(channel->readable, NULL) == -1) {
 		errno = ENOMEM;
 		return (NULL);

@@ -188,8 +188,12 @@ children_listener(int fd)
 	children.listener = fd;
 }
 
-/* In the new process: nothing of the parent's but the channel, and for the
- * reporter its socket. */
+/*
+ * In the new process: nothing of the parent's but the channel, and for the
+ * reporter its socket.  In a group of its own it is made to go on when the
+ * parent dies while it is stopped (that orphans the group, setpgid(2)), and so
+ * it finds its channel closed.
+ */
 static __dead void
 child_exec(int program, int channel, enum role role)
 {
@@ -199,6 +203,8 @@ child_exec(int program, int channel, enum role role)
 	int null, last = IMSG_FD;
 
 	snprintf(title, sizeof(title), "mt-gcpd: %s", role_name(role));
+	if (setpgid(0, 0) == -1)
+		_exit(127);
 	null = open("/dev/null", O_RDWR);
 	if (null == -1 || dup2(null, STDIN_FILENO) == -1 ||
 	    dup2(null, STDOUT_FILENO) == -1 || dup2(null, STDERR_FILENO) == -1)

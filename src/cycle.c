@@ -100,6 +100,7 @@ cycle_begin(struct failover *failover, struct channel *prober)
 		budget = 10 * 1000;
 	if (budget > conf->timeout.health)
 		budget = conf->timeout.health;
+	failover->due = failover->started + budget;
 	memset(&msg, 0, sizeof(msg));
 	msg.cycle = failover->cycle;
 	msg.budget = (uint32_t)budget;

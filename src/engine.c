@@ -620,7 +620,7 @@ engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
 	log_setcorr("");
 	cycle_begin(failover, engine.prober);
 	engine_after(failover->deadline,
-	    failover->conf->timeout.health + GRACE);
+	    failover->due + GRACE - failover->started);
 }
 
 /* Milliseconds until the next cycle ends, as far as the last one tells. */
@@ -680,8 +680,13 @@ engine_prober(const struct imsg *imsg)
 		return; /* of the configuration before */
 	failover = engine_find(imsg, ROLE_PROBER);
 	log_setcorr(failover->corr);
-	if (cycle_message(failover, imsg))
-		engine_cycle_end(failover);
+	if (cycle_message(failover, imsg)) {
+		/* Who was stopped meanwhile finds it waiting: it is old. */
+		if (mono_ms() >= failover->due + GRACE)
+			engine_late(-1, EV_TIMEOUT, failover);
+		else
+			engine_cycle_end(failover);
+	}
 	log_setcorr("");
 }
 

@@ -183,6 +183,7 @@ struct failover {
 	bool running;
 	char corr[CORR_LEN];
 	int64_t started;
+	int64_t due; /* when the prober has to have reported */
 	struct cycle_side side[SIDES];
 	struct sample sample;
 	uint32_t parts;	       /* that this cycle asks for */

@@ -268,7 +268,8 @@ write_compare(void *who, const struct answered *answered)
 	else if (job->act->conf.passive) {
 		job->skipped = true;
 		step_over(job);
-	} else {
+	} else if (job->unknown || job_may_begin(job)) {
+		/* Else not any more: reading may have taken a while. */
 		make_request_id(job->request_id, sizeof(job->request_id));
 		job->operation[0] = '\0';
 		job->unknown = false;

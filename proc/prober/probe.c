@@ -64,7 +64,7 @@ static void call_end(struct call *, json_t *, const char *);
 static void token_ready(void *);
 static void cycle_event(evutil_socket_t, short, void *);
 static void cycle_end(struct cycle *);
-static bool cycle_running(uint32_t);
+static struct cycle *cycle_running(uint32_t);
 static void schedule(struct event *, int64_t);
 
 void
@@ -75,19 +75,17 @@ cycle_init(struct event_base *b)
 
 /*
  * Begin a cycle: the target of this id in config, which has to stay as it is
- * until the cycle has ended, within the budget that the message gives.
+ * until the cycle has ended, within the budget that the message gives.  One
+ * that still runs ends: nobody waits for it any more.
  */
 void
 cycle_start(const struct config *config, uint32_t id,
     const struct msg_probe *msg)
 {
-	struct cycle *cycle;
+	struct cycle *cycle = cycle_running(id);
 
-	if (cycle_running(id)) {
-		log_warnx("%s: the last cycle of failover %u has not ended",
-		    __func__, id);
-		return;
-	}
+	if (cycle != NULL)
+		cycle_end(cycle);
 	cycle = calloc(1, sizeof(*cycle));
 	if (cycle == NULL)
 		fatal("%s", __func__);
@@ -528,16 +526,16 @@ cycle_end(struct cycle *cycle)
 	log_setcorr("");
 }
 
-static bool
+static struct cycle *
 cycle_running(uint32_t id)
 {
-	const struct cycle *cycle;
+	struct cycle *cycle;
 
 	TAILQ_FOREACH(cycle, &cycles, entry) {
 		if (cycle->id == id)
-			return (true);
+			break;
 	}
-	return (false);
+	return (cycle);
 }
 
 static void

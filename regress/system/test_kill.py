@@ -1,332 +1,606 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The mt-gcpd authors
 
-"""Processes that are killed, or stopped for a while, at any moment, also
-inside a write; a supervisor starts the daemon again, as systemd does.  In the
-end everything is as the table of states says, nothing of ours is lost, and
-nothing foreign has been touched.
+"""Every process of the daemon is killed and stopped, at random moments and
+inside of writes, and the daemon is started again whenever it has ended, as
+systemd(1) does.  Nothing of ours is lost, nothing foreign is touched, no
+process is left over, and in the end the clouds are as the table says.
 
-MTGCPD_SEED=n	plays that seed only
-MTGCPD_LONG=n	goes on with other seeds for n seconds
+MTGCPD_SEED=n	plays the script of that seed only
+MTGCPD_LONG=n	goes on with scripts of other seeds for n seconds
 """
 
 import collections
+import ctypes
+import hashlib
 import json
 import os
+import pathlib
 import random
+import select
 import signal
+import subprocess
 import time
 
 import pytest
 
 import checks
-from checks import check_desired, not_ours, set_verdicts
-from harness import Workplace, wait_until
+from checks import DESIRED, check_desired, not_ours, set_verdicts
+from harness import (BUILD, SIDES, Daemon, Workplace, X, Y, configuration,
+                     wait_until)
+from judge import is_write
+
+SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
+    else [1, 2, 3]
 
 ROLES = ["parent", "resolver", "signer", "prober", "actuator"]
-SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
-    else [1, 2]
-
-TOP = """interval 0.2
+QUICK = """interval 0.1
 handover no
 drain 0
 timeout connect 1
+timeout api 1
 timeout health 1
-timeout api 2
-timeout cloudflare 2
-timeout cloudflare-bulk 2
-timeout bgp-update 4"""
+timeout cloudflare 1
+timeout cloudflare-bulk 1
+timeout bgp-update 3"""
 
-OPERATION = 0.7  # seconds, at most
+MATCH = SIDES["A"]["match"]
+PATCH = dict(path="routers/router-a[?]", method="PATCH")
+PUT = dict(path="/magic/routes$", method="PUT")
+OPERATION = dict(path="/operations/", method="GET")
+READ = dict(path="routers/router-a$", method="GET", scope="compute")
 
-# What the clouds are doing while a process is hit: the settings and faults
-# that make the moment last, and how it shows in the journal.
-PHASES = {
-    "any": None,
-    "patch": (dict(action="delay", path="/routers/", method="PATCH",
-                   delay_ms=900, count=1), {}),
-    "patch answered": (dict(action="lost", path="/routers/", method="PATCH",
-                            count=1), dict(op_delay_ms=600)),
-    "operation": (None, dict(op_delay_ms=700)),
-    "effect": (None, dict(advert_lag_ms=900)),
-    "put": (dict(action="delay", path="/magic/routes", method="PUT",
-                 delay_ms=900, count=1), {}),
+# Inside of which call a process is hit: the arguments of the fault that holds
+# the call.  A request that hangs is not carried out, one with a delay is.
+CALLS = {
+    "patch asked": dict(PATCH, action="hang"),
+    "patch done": dict(PATCH, action="delay", delay_ms=900),
+    "operation": dict(OPERATION, action="delay", delay_ms=900),
+    "read": dict(READ, action="delay", delay_ms=900),
+    "read back": dict(READ, action="delay", delay_ms=900, skip=1),
+    "put asked": dict(PUT, action="hang"),
+    "put done": dict(PUT, action="delay", delay_ms=900),
 }
+PHASES = ["start", "rest", "turn", "save", *CALLS]
+MANNERS = ["KILL", "KILL", "STOP and CONT", "STOP and KILL", "KILL beside"]
+
+# What was asked for so many seconds ago is not taken any more: the budget of
+# a cycle here, and what a prober may be late.
+OLD = 1 + 5.1
+
+IN_CREATE = 0x100
+
+
+class Watch:
+    """Tells when a file is made in a directory."""
+
+    def __init__(self, directory):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init()
+        assert self.fd >= 0
+        assert libc.inotify_add_watch(
+            self.fd, str(directory).encode(), IN_CREATE) >= 0
+
+    def wait(self, name, timeout):
+        """Until a file of that name is made; False: none was."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if select.select([self.fd], [], [], 0.1)[0] and \
+                    name.encode() + b"\0" in os.read(self.fd, 65536):
+                return True
+        return False
+
+    def close(self):
+        os.close(self.fd)
 
 
 def gone(pid):
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return True
+    return text.rsplit(")", 1)[1].split()[0] == "Z"
 
 
-def events_of(daemon):
-    """A daemon's events; a line may be broken where it was killed."""
-    found = []
-    path = daemon.directory / "events"
-    for line in path.read_text().splitlines() if path.exists() else []:
+def is_stopped(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return text.rsplit(")", 1)[1].split()[0] == "T"
+
+
+def child_pids(pid):
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(one) for one in text.split()]
+
+
+def pid_of(daemon, role):
+    """The process of the role, None while there is none."""
+    return daemon.process.pid if role == "parent" \
+        else daemon.children().get(role)
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(pid), what=f"{pid} is stopped", step=0.001)
+
+
+def saved_state(daemon):
+    """The state in the state file, which must be whole; None: no file yet."""
+    path = daemon.directory / "state.json"
+    assert not path.with_name("state.json.bad").exists()
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    body, found = text[:-1].rsplit(',"checksum":', 1)
+    digest = hashlib.sha256((body + "}").encode()).hexdigest()
+    assert found == f'"{digest}"', text
+    return json.loads(text)["failovers"][0]["state"]
+
+
+def fault_hits(clouds, number):
+    return next(one["hits"] for one in clouds.call("GET", "/faults")["faults"]
+                if one["id"] == number)
+
+
+def await_hit(daemon, clouds, number):
+    """The fault holds a call."""
+    def hit():
+        daemon.check()
+        return fault_hits(clouds, number)
+    wait_until(hit, what=f"fault {number} holds a call", step=0.005)
+
+
+def is_last_test(event):
+    """The last thing that is tested at start-up."""
+    return event["event_type"] == "connectivity_test" \
+        and event["operation"] == "validate_routes"
+
+
+def settle(daemon, clouds, state, timeout=25):
+    """Wait until a daemon has made the state of the clouds that it has to
+    read there."""
+    def settled():
+        daemon.check()
+        cycle = daemon.cycles()[-1:]
+        if not cycle or cycle[0]["timestamp"] < asked or \
+                cycle[0]["details"]["state_code"] != state or \
+                cycle[0]["details"]["current_state"] != state or \
+                cycle[0]["details"]["plan"]["status"] != "done":
+            return False
         try:
-            found.append(json.loads(line))
-        except ValueError:
-            pass
+            check_desired(clouds, state)
+        except AssertionError:
+            return False
+        return True
+    asked = time.time()
+    wait_until(settled, timeout, f"state {state}", 0.05)
+
+
+class Life:
+    """One life of the daemon, from a start to an end."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.events = len(daemon.events())
+        self.saved = saved_state(daemon)
+
+    def end(self, victim, signo=signal.SIGKILL):
+        """The daemon ends because a process of it was killed: as it should,
+        and with all its children."""
+        daemon = self.daemon
+        log = daemon.directory / "log"
+        status = daemon.process.wait(10)
+        daemon.errors.close()
+        self.ended = time.time()
+        wait_until(lambda: all(gone(pid) for pid in self.children),
+                   what="no child is left")
+        if victim == "parent":
+            assert status == -signo
+        else:
+            line = f"the {victim} was killed by signal {int(signo)} "
+            assert status == 1, (victim, status)
+            assert line in log.read_text()[self.logged:], victim
+            assert line in daemon.stderr()
+        self.judge(victim)
+
+    def hit(self, pid, signo=signal.SIGKILL):
+        self.children = child_pids(self.daemon.process.pid)
+        log = self.daemon.directory / "log"
+        self.logged = len(log.read_text()) if log.exists() else 0
+        os.kill(pid, signo)
+
+    def judge(self, victim):
+        """What was decided is remembered: as it was left by the life before
+        it is taken up, and as it is left the next one will find it.  Only a
+        parent that is killed may forget what it has not yet acted upon."""
+        after = saved_state(self.daemon)
+        state = self.saved or 0
+        self.unsaved = None
+        moves = [e for e in self.daemon.events()[self.events:]
+                 if e["event_type"] == "state_transition"]
+        for move in moves:
+            assert move["details"]["old_state"] == state, moves
+            assert move["details"]["new_state"] != state, moves
+            state = move["details"]["new_state"]
+        if after != (state or None) and not (after is None and state == 0):
+            assert victim == "parent", (after, moves)
+            last, before = moves[-1], moves[-1]["details"]["old_state"]
+            assert (after or 0) == before, (after, moves)
+            self.unsaved = last["timestamp"]
+
+
+def needless(journal):
+    """The writes that asked for what was so already, and nothing else was
+    under way."""
+    have = {X: True, Y: False}
+    priority, under_way, found = 100, {}, []
+    for entry in journal:
+        if entry.get("method") == "PATCH":
+            want = {prefix: checks.advertises(entry["request"]["bgp"], prefix)
+                    for prefix in have}
+            if want == have and not under_way:
+                found.append(entry)
+            name = (entry.get("response") or {}).get("name")
+            if name:
+                under_way[name] = want
+        elif is_write(entry):
+            if {one["priority"] for one in entry["request"]["routes"]} \
+                    == {priority}:
+                found.append(entry)
+        elif entry.get("event") == "operation" and entry["name"] in under_way:
+            want = under_way.pop(entry["name"])
+            if not entry["error"]:
+                have = want
+        elif entry.get("event") == "route_priority" \
+                and entry["description"] == MATCH:
+            priority = entry["to"]
     return found
 
 
-class Supervised:
-    """A daemon that is started again whenever it ends."""
+class Script:
+    """What happens, made of the seed alone: whom to hit, when and how."""
 
-    def __init__(self, place, clouds):
+    def __init__(self, seed):
+        self.seed = seed
+        dice = random.Random(seed)
+        self.settings = dict(op_delay_ms=dice.choice([100, 300]),
+                             advert_lag_ms=dice.choice([0, 100]))
+        roles = ROLES[:]
+        dice.shuffle(roles)
+        roles.append(dice.choice(["parent", "actuator"]))
+        self.steps = [self.step(dice, role) for role in roles]
+        self.last = dice.randint(1, 8)
+
+    def step(self, dice, role):
+        phases = PHASES
+        if role in ("parent", "actuator") and dice.random() < 0.5:
+            phases = list(CALLS)
+        return dict(
+            role=role, phase=dice.choice(phases), manner=dice.choice(MANNERS),
+            beside=dice.choice([one for one in ROLES[1:] if one != role]),
+            moment=round(dice.choice([0.05, 0.3, 0.7]) * dice.random(), 3),
+            pause=round(dice.choice([0.1, 0.5, 1.2]) * dice.random(), 3),
+            restart=dice.choice([0, 0, 0.2]), state=dice.random())
+
+    def __str__(self):
+        return "\n".join([f"MTGCPD_SEED={self.seed}: {self.settings}",
+                          *(f"  {step}" for step in self.steps),
+                          f"  end: state {self.last}"])
+
+
+class Play:
+    """A script carried out."""
+
+    def __init__(self, place, clouds, script):
+        clouds.reset()
+        clouds.settings(cf_rate_limit=0, **script.settings)
         self.clouds = clouds
+        self.script = script
+        self.first = clouds.world()
+        self.state = 1
         self.hits = collections.Counter()
-        self.daemon = place.daemon(clouds, "A", TOP)
-        self.daemon.wait_state(1)
+        self.lives = []
+        self.daemon = place.daemon(clouds, "A", QUICK,
+                                   name=f"kill{script.seed}")
+        self.life = Life(self.daemon)
 
-    def pids(self):
-        """All processes by role, once they are all there."""
-        def complete():
-            self.revive()
-            try:
-                found = self.daemon.children()
-            except FileNotFoundError:
-                return None
-            return found if len(found) == 4 else None
-        return dict(wait_until(complete, what="all children"),
-                    parent=self.daemon.process.pid)
+    def another(self, step, differs=lambda a, b: True):
+        """A state that differs from the one that is to be reached now."""
+        states = [state for state in DESIRED if state != self.state
+                  and differs(DESIRED[state], DESIRED[self.state])]
+        return states[int(step["state"] * len(states))]
 
-    def revive(self):
-        if self.daemon.process.poll() is not None:
-            self.daemon.errors.close()
-            self.daemon.start()
+    def turn(self, state):
+        self.state = state
+        set_verdicts(self.clouds, state)
 
-    def kill(self, role):
-        """Kill it; the others go too, and the parent says why."""
-        pids = self.pids()
-        errors = len(self.daemon.stderr())
-        os.kill(pids[role], signal.SIGKILL)
-        status = self.daemon.process.wait(15)
-        wait_until(lambda: all(gone(pid) for pid in pids.values()),
-                   what="no process is left")
-        if role == "parent":
-            assert status == -signal.SIGKILL
-        else:
-            assert status == 1
-            assert f"the {role} was killed by signal 9" in \
-                self.daemon.stderr()[errors:]
-        self.state_file()
-        self.revive()
+    def run(self):
+        for step in self.script.steps:
+            self.step(step)
+        self.clouds.clear_faults()
+        self.turn(self.script.last)
+        settle(self.daemon, self.clouds, self.state)
+        assert self.daemon.stop() == 0
+        self.judge()
 
-    def pause(self, role, seconds):
-        """Stop it for a while: nobody dies of that."""
-        pid = self.pids()[role]
-        os.kill(pid, signal.SIGSTOP)
+    def step(self, step):
+        getattr(self, "phase_" + step["phase"].split()[0],
+                self.phase_call)(step)
+        self.strike(step)
+
+    # The moments.
+
+    def phase_start(self, step):
+        """While the daemon starts."""
+        if not self.lives or self.lives[-1].ended < time.time() - 1:
+            stop_at_rest = self.daemon.stop()
+            assert stop_at_rest == 0
+            self.life.ended = time.time()
+            self.life.judge("nobody")
+            self.begin()
+        time.sleep(step["moment"])
+
+    def phase_rest(self, step):
+        time.sleep(step["moment"])
+
+    def phase_turn(self, step):
+        self.turn(self.another(step))
+        time.sleep(step["moment"])
+
+    def phase_save(self, step):
+        """While the state file is being written."""
+        settle(self.daemon, self.clouds, self.state)
+        watch = Watch(self.daemon.directory)
         try:
-            time.sleep(seconds)
+            self.turn(self.another(step))
+            assert watch.wait("state.json.new", 10)
         finally:
+            watch.close()
+
+    def phase_call(self, step):
+        """Inside of a call of a plan."""
+        settle(self.daemon, self.clouds, self.state)
+        part = slice(2, 3) if step["phase"].startswith("put") else slice(0, 2)
+        state = self.another(step, lambda a, b: a[part] != b[part])
+        fault = self.clouds.fault(count=1, **CALLS[step["phase"]])["id"]
+        self.turn(state)
+        await_hit(self.daemon, self.clouds, fault)
+
+    # The blows.
+
+    def strike(self, step):
+        daemon, role, manner = self.daemon, step["role"], step["manner"]
+        daemon.check()
+        pid = pid_of(daemon, role)
+        if pid is None:  # it has not started so far
+            role, pid = "parent", daemon.process.pid
+        beside = pid_of(daemon, step["beside"])
+        self.hits[role, step["phase"], manner] += 1
+        if manner.startswith("STOP"):
+            stop(pid)
+            time.sleep(step["pause"])
+        if manner == "STOP and CONT":
             os.kill(pid, signal.SIGCONT)
+            time.sleep(step["pause"] / 4)
+            return
+        if manner == "KILL beside" and beside is not None:
+            stop(beside)
+        self.life.hit(pid)
+        self.life.end(role)
+        self.lives.append(self.life)
+        time.sleep(step["restart"])
+        self.begin()
 
-    def state_file(self):
-        """Whatever is there, is whole."""
-        path = self.daemon.directory / "state.json"
-        json.loads(path.read_text().splitlines()[-1])
-        assert not path.with_suffix(".json.bad").exists()
+    def begin(self):
+        self.life = Life(self.daemon)
+        self.daemon.start()
 
-    def hit(self, dice, phase):
-        role = dice.choice(ROLES)
-        how = dice.choice(["kill", "kill", "pause"])
-        if how == "kill":
-            self.kill(role)
-        else:
-            self.pause(role, dice.choice([0.1, 0.6, 1.5]))
-        self.hits[role, how, phase] += 1
+    # What must be so.
 
-
-def begin_write(clouds, state, phase):
-    """Have the daemon write, and wait until it is in that phase."""
-    fault, settings = PHASES[phase]
-    since = clouds.next_seq()
-    if fault:
-        clouds.fault(**fault)
-    clouds.settings(**settings)
-    set_verdicts(clouds, state)
-
-    def there():
-        if phase in ("patch", "put"):  # it has come, and waits
-            return clouds.call("GET", "/faults")["faults"][0]["remaining"] == 0
-        return clouds.requests(since, "PATCH")
-    wait_until(there, what=phase)
+    def judge(self):
+        assert not_ours(self.clouds.world()) == not_ours(self.first)
+        journal = self.clouds.journal()
+        checks.check_journal(journal)
+        assert needless(journal) == []
+        for life in self.lives:
+            if life.unsaved is None:
+                continue
+            early = [entry for entry in journal if is_write(entry)
+                     and life.unsaved <= entry["t"] <= life.ended]
+            assert early == [], "acted upon before it was written down"
 
 
-def play(clouds, seed):
-    """The hits of a seed."""
-    dice = random.Random(seed)
+def play(clouds, script):
+    """Play a script; what it hit."""
     place = Workplace()
     try:
-        clouds.reset()
-        clouds.settings(cf_rate_limit=0)
-        first = not_ours(clouds.world())
-        supervised = Supervised(place, clouds)
-        daemon = supervised.daemon
-        state = 1
-        for _ in range(dice.randint(3, 5)):
-            phase = dice.choice([*PHASES, "any"])
-            state = dice.choice([s for s in (1, 2, 3, 4, 5, 6, 7, 8)
-                                 if s != state])
-            if phase == "any":
-                set_verdicts(clouds, state)
-                time.sleep(dice.uniform(0, 0.8))
-            else:
-                # One that has both to write.
-                state = 4 if state in (1, 3, 6, 7) else 3
-                begin_from(clouds, supervised, {3: 2, 4: 3}[state])
-                begin_write(clouds, state, phase)
-            supervised.hit(dice, phase)
-            clouds.clear_faults()
-            clouds.settings(op_delay_ms=100, advert_lag_ms=0)
-        time.sleep(OPERATION)
-        settle(clouds, supervised, state)
-        supervised.state_file()
-        check_desired(clouds, state)
-        assert not_ours(clouds.world()) == first
-        checks.check_journal(clouds.journal())
-        transitions_follow(daemon)
-        assert daemon.stop() == 0
-        return supervised.hits
+        told = Play(place, clouds, script)
+        try:
+            told.run()
+        except AssertionError:
+            log = told.daemon.directory / "log"
+            print(script, log.read_text()[-20000:], sep="\n")
+            raise
+        return told.hits
     finally:
         place.close()
 
 
-def begin_from(clouds, supervised, state):
-    """Be in that state, and let the operation end that a process which has
-    been killed may have begun: until then the router is as it was, and then
-    what it did has drifted."""
-    set_verdicts(clouds, state)
-    settle(clouds, supervised, state)
-    time.sleep(OPERATION)
-    settle(clouds, supervised, state)
-    check_desired(clouds, state)
+@pytest.mark.parametrize("victim", ["parent", "actuator"])
+def test_nobody_is_left(place, clouds, victim):
+    """Not even those who are stopped and cannot notice."""
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 1)
+    life = Life(daemon)
+    for role, pid in daemon.children().items():
+        if role != victim:
+            stop(pid)
+    life.hit(pid_of(daemon, victim))
+    life.end(victim)
+    assert clouds.writes() == []
 
 
-def settle(clouds, supervised, state):
-    """Wait until the daemon has seen that state and done what it asks for."""
-    daemon = supervised.daemon
-    since = time.time()
+def test_stopped_actuator(place, clouds):
+    """A plan does not end, but cycles do; and what was replaced meanwhile is
+    not begun afterwards."""
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 1)
+    actuator = daemon.children()["actuator"]
+    daemon.wait_event(is_last_test)
+    since = clouds.next_seq()
+    fault = clouds.fault(count=1, action="delay", delay_ms=300, **READ)["id"]
+    set_verdicts(clouds, 3)
+    await_hit(daemon, clouds, fault)
+    stop(actuator)
+    wait_until(lambda: [e for e in clouds.requests(since, "GET", "/router-a")
+                        if e.get("fault") and e["status"] == 200],
+               what="the answer waits for it")
+    daemon.wait_cycles(3)
+    for cycle in daemon.cycles()[-3:]:
+        assert cycle["details"]["state_code"] == 3
+        assert cycle["details"]["plan"]["status"] == "running"
+    set_verdicts(clouds, 1)
+    daemon.wait_state(1, plan="running", since=len(daemon.events()))
+    os.kill(actuator, signal.SIGCONT)
+    settle(daemon, clouds, 1)
+    assert clouds.writes(since) == []
 
-    def there():
-        supervised.revive()
-        cycles = [e for e in events_of(daemon)
-                  if e["event_type"] == "health_check_cycle"]
-        return cycles and cycles[-1]["timestamp"] > since + 0.4 and \
-            cycles[-1]["details"]["current_state"] == state and \
-            cycles[-1]["details"]["state_code"] == state and \
-            cycles[-1]["details"]["plan"]["status"] == "done"
-    wait_until(there, 30, f"state {state}")
+
+def test_stopped_prober(place, clouds):
+    """What it does not see is unknown, and nothing is written; it sees again
+    as soon as it goes on."""
+    daemon = place.daemon(clouds, "A", QUICK.replace(
+        "interval 0.1", "interval 0.5") + "\nhealth unknown-after 1")
+    settle(daemon, clouds, 1)
+    prober = daemon.children()["prober"]
+    since, events = clouds.next_seq(), len(daemon.events())
+    daemon.wait_cycles(1)
+    stop(prober)  # so that what it is asked meanwhile waits for it
+    set_verdicts(clouds, 2)
+    cycle = daemon.wait_event(
+        lambda e: e["event_type"] == "health_check_cycle"
+        and e["details"]["samples"]["local_healthy"] is None, since=events)
+    assert cycle["result"] == "failure"
+    assert cycle["details"]["state_code"] == 0
+    assert cycle["details"]["current_state"] == 1
+    assert clouds.writes(since) == []
+    os.kill(prober, signal.SIGCONT)
+    settle(daemon, clouds, 2)
+    log = (daemon.directory / "log").read_text()
+    assert log.count("the prober is late") == 1
 
 
-def transitions_follow(daemon):
-    """Each transition starts from the state that the one before has led to:
-    none is forgotten over a kill, and none made twice.  One that was decided
-    but not yet written down may be lost with the parent."""
-    moves = [(e["details"]["old_state"], e["details"]["new_state"])
-             for e in events_of(daemon)
-             if e["event_type"] == "state_transition"]
-    for before, after in zip(moves, moves[1:]):
-        assert after[0] == before[1] or after[0] == before[0], moves
+class Blocked(Daemon):
+    """A daemon whose standard error is a pipe that can be full."""
+
+    def start(self):
+        self.pipe, end = os.pipe()
+        self.errors = open(end, "wb")
+        self.process = subprocess.Popen(
+            [BUILD / "mt-gcpd", "-d", "-f", str(self.conf)],
+            stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+
+    def block(self):
+        """Have the parent wait until somebody reads what it says."""
+        end = os.open(f"/proc/self/fd/{self.errors.fileno()}",
+                      os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                os.write(end, b"x")
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(end)
+        self.process.send_signal(signal.SIGUSR1)
+        log = self.directory / "log"
+        wait_until(lambda: "opened again" in log.read_text(),
+                   what="it is about to say so")
+
+    def unblock(self):
+        os.set_blocking(self.pipe, False)
+        try:
+            while os.read(self.pipe, 65536):
+                pass
+        except BlockingIOError:
+            pass
+
+    def stderr(self):
+        return ""
+
+
+def test_stopped_parent(place, clouds):
+    """It goes on, but not with what was seen before it was stopped: not even
+    when it was stopped where it did not wait for events."""
+    directory = place.path / "A"
+    daemon = Blocked(directory, configuration(clouds, "A", directory, QUICK))
+    place.started.append(daemon)
+    settle(daemon, clouds, 1)
+    parent, moves = daemon.process.pid, len(daemon.events("state_transition"))
+    clouds.fault(action="delay", delay_ms=400, path="region-b.*/getHealth")
+    since = clouds.next_seq()
+    set_verdicts(clouds, 3)
+    wait_until(lambda: len({e["path"] for e in clouds.requests(
+        since, "POST", "regions/region-b/")}) == 2, what="calls of a cycle")
+    daemon.block()
+    stop(parent)
+    stopped = time.monotonic()
+    wait_until(lambda: [e for e in clouds.requests(since, "POST", "region-b")
+                        if e["status"] == 200], what="they are answered")
+    clouds.clear_faults()
+    set_verdicts(clouds, 1)
+    time.sleep(max(0, stopped + OLD - time.monotonic()))
+    since = len(daemon.events())
+    daemon.unblock()
+    os.kill(parent, signal.SIGCONT)
+    daemon.wait_event(lambda e: e["event_type"] == "health_check_cycle"
+                      and e["result"] == "failure", since=since)
+    settle(daemon, clouds, 1)
+    daemon.wait_cycles(2)
+    assert len(daemon.events("state_transition")) == moves
+    assert clouds.writes() == []
+
+
+def test_half_written(place, clouds):
+    """What a killed one left of a new state file does not disturb."""
+    clouds.health("region-b", "UNHEALTHY")
+    daemon = place.daemon(clouds, "A", QUICK)
+    settle(daemon, clouds, 3)
+    life = Life(daemon)
+    life.hit(daemon.process.pid)
+    assert daemon.process.wait(10) == -signal.SIGKILL
+    assert saved_state(daemon) == 3
+    left = daemon.directory / "state.json.new"
+    left.write_text((daemon.directory / "state.json").read_text()[:-20] * 2)
+    daemon.start()
+    settle(daemon, clouds, 3)
+    assert len(daemon.events("state_transition")) == 1
+    clouds.health("region-b", "HEALTHY")
+    settle(daemon, clouds, 1)
+    assert saved_state(daemon) == 1
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_hits(clouds, seed):
-    assert sum(play(clouds, seed).values()) >= 3
-
-
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("phase", ["patch", "operation", "put"])
-def test_killed_in_a_write(place, clouds, role, phase):
-    """Whoever is killed in whatever part of a write: it is finished after the
-    restart, and nothing foreign has changed."""
-    first = not_ours(clouds.world())
-    supervised = Supervised(place, clouds)
-    state = 4 if phase == "put" else 3
-    begin_write(clouds, state, phase)
-    supervised.kill(role)
-    clouds.clear_faults()
-    clouds.settings(op_delay_ms=100)
-    settle(clouds, supervised, state)
-    check_desired(clouds, state)
-    assert not_ours(clouds.world()) == first
-
-
-def test_prober_is_stopped(place, clouds):
-    """A prober that does not answer means that nothing is known: nothing is
-    written, and when it goes on, so does everything."""
-    supervised = Supervised(place, clouds)
-    daemon = supervised.daemon
-    pid = supervised.pids()["prober"]
-    since, seen = clouds.next_seq(), len(daemon.events())
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        set_verdicts(clouds, 2)
-        daemon.wait_event(
-            lambda e: e["event_type"] == "health_check_cycle"
-            and set(e["details"]["samples"].values()) == {None},
-            what="an unknown cycle", since=seen)
-        assert clouds.writes(since) == []
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    settle(clouds, supervised, 2)
-    check_desired(clouds, 2)
-
-
-def test_actuator_is_stopped(place, clouds):
-    """An actuator that does not answer does not stop the cycles; what was
-    decided meanwhile is done when it goes on."""
-    supervised = Supervised(place, clouds)
-    daemon = supervised.daemon
-    pid = supervised.pids()["actuator"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        set_verdicts(clouds, 3)
-        daemon.wait_state(3, plan="running")
-        set_verdicts(clouds, 4)
-        daemon.wait_state(4, plan="running")
-        assert clouds.writes() == []
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    settle(clouds, supervised, 4)
-    check_desired(clouds, 4)
-
-
-def test_parent_is_stopped(place, clouds):
-    """A parent that was stopped does not act on what it was told before: it
-    looks again."""
-    supervised = Supervised(place, clouds)
-    pid = supervised.pids()["parent"]
-    set_verdicts(clouds, 4)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        time.sleep(1)
-        set_verdicts(clouds, 3)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    settle(clouds, supervised, 3)
-    check_desired(clouds, 3)
+def test_kills(clouds, seed):
+    play(clouds, Script(seed))
 
 
 @pytest.mark.skipif("MTGCPD_LONG" not in os.environ, reason="takes long")
-def test_many_hits(clouds, capsys):
+def test_many_kills(clouds, capsys):
     end = time.monotonic() + float(os.environ["MTGCPD_LONG"])
     first = seed = random.SystemRandom().randrange(1000, 1000000000)
-    hits = collections.Counter()
-    try:
-        while time.monotonic() < end:
-            hits += play(clouds, seed)
-            seed += 1
-    finally:
-        with capsys.disabled():
-            print(f"\n{sum(hits.values())} hits in {seed - first} plays from "
-                  f"MTGCPD_SEED={first}")
-            for role in ROLES:
-                print(f"  {role}: " + ", ".join(
-                    f"{how} in {phase} {count}" for (who, how, phase), count
-                    in sorted(hits.items()) if who == role))
+    hits, bad = collections.Counter(), []
+    while time.monotonic() < end:
+        try:
+            hits += play(clouds, Script(seed))
+        except AssertionError as error:
+            bad.append((seed, str(error)[:1000]))
+        seed += 1
+    with capsys.disabled():
+        print(f"\n{seed - first} scripts from MTGCPD_SEED={first}, "
+              f"{len(bad)} bad; kills and stops by process and phase:")
+        for role in ROLES:
+            print(f"  {role:9}", ", ".join(
+                f"{phase} {sum(n for key, n in hits.items() if key[:2] == (role, phase))}"
+                for phase in PHASES))
+    assert bad == []

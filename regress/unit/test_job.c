@@ -1709,10 +1709,33 @@ static void
 held(void **state)
 {
 	(void)state;
-	/* the write is finished, no other step is begun */
+	/* reading is finished, but what it shows is not written */
 	begin("", 200);
 	plan("+.p");
 	pass(5);
+	permit(1, false);
+	run();
+	expect_trace("get");
+	assert_int_equal(count(IMSG_PLAN_DONE), 0);
+	pass(1000000);
+	permit(1, true);
+	run();
+	expect_trace("get get patch:P op get status list put:100*2 list");
+	expect_done(PLAN_DONE, 2, "");
+	/* nor if something else is to be written now */
+	begin("", 200);
+	plan("+.p");
+	pass(5);
+	plan_as(0, 2, "..p");
+	run();
+	expect_trace("get list put:100*2 list");
+	assert_int_equal(done(1)->status, PLAN_SUPERSEDED);
+	assert_null(advert(PRIMARY));
+	assert_int_equal(done(2)->status, PLAN_DONE);
+	/* the write is finished, no other step is begun */
+	begin("", 200);
+	plan("+.p");
+	pass(15);
 	permit(1, false);
 	run();
 	expect_trace("get patch:P op get");
@@ -1739,7 +1762,7 @@ held(void **state)
 	/* a newer plan is not held */
 	begin("", 200);
 	plan("+.p");
-	pass(5);
+	pass(15);
 	permit(1, false);
 	run();
 	plan_as(0, 2, "..p");
@@ -1750,7 +1773,7 @@ held(void **state)
 	/* unless the word is for it, while it waits */
 	begin("", 200);
 	plan("+.p");
-	pass(5);
+	pass(15);
 	plan_as(0, 2, "..p");
 	permit(2, false);
 	run();
