@@ -142,7 +142,7 @@ FORCE:
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 SANITIZE =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-MAIN_SRC =	src/mtgcpd.c src/ctl.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
+MAIN_SRC =	src/main.c src/ctl.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
 SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) $(CTL_SRC) \
 	$(wildcard proc/*/*.c))
 SAN_OBJ =	$(SAN_SRC:%.c=$(B)/san/%.o) $(B)/san/src/parse.o

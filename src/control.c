@@ -389,7 +389,7 @@ listener_open(struct listener *listener, const char *path, const char *group,
 
 /* Give an event to all who follow them; whoever is too slow is let go.  It may
  * also be what a command waits for. */
-static void
+void
 control_event(const char *line, size_t len)
 {
 	struct client *client, *next;
@@ -442,7 +442,6 @@ control_open(const struct conf *conf)
 	if (conf->control_looks != NULL &&
 	    listener_open(&listeners[1], conf->control_looks, NULL, 0666) == -1)
 		return (-1);
-	event_follow(control_event);
 	return (0);
 }
 
@@ -453,7 +452,6 @@ control_close(void)
 	struct client *client;
 	size_t i;
 
-	event_follow(NULL);
 	while ((client = TAILQ_FIRST(&clients)) != NULL)
 		client_free(client);
 	for (i = 0; i < 2; i++) {

@@ -29,7 +29,8 @@ int
 logfile_open(struct logfile *file, const char *path, int64_t max_size,
     uint32_t keep)
 {
-	struct logfile new = { .path = path, .max_size = max_size,
+	struct logfile new = { .path = path,
+		.max_size = max_size,
 		.keep = keep };
 
 	new.fd = open(path,
@@ -53,9 +54,8 @@ logfile_reopen(struct logfile *file)
 static bool
 old_name(const struct logfile *file, uint32_t n, char name[PATH_MAX])
 {
-	int len = n == 0 ?
-	    snprintf(name, PATH_MAX, "%s", file->path) :
-	    snprintf(name, PATH_MAX, "%s.%u", file->path, n);
+	int len = n == 0 ? snprintf(name, PATH_MAX, "%s", file->path) :
+			   snprintf(name, PATH_MAX, "%s.%u", file->path, n);
 
 	return (len > 0 && len < PATH_MAX);
 }
@@ -153,5 +153,5 @@ logfile_close(struct logfile *file)
 {
 	if (file->path != NULL && file->fd != -1)
 		close(file->fd);
-	*file = (struct logfile) { .fd = -1 };
+	*file = (struct logfile){ .fd = -1 };
 }

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +22,6 @@
 struct parent mtgcpd;
 
 static void start_next(void);
-
-static __dead void
-usage(void)
-{
-	fprintf(stderr,
-	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-e file | "
-	    "-f file]\n");
-	exit(2);
-}
 
 /* Emit an event of the daemon's own life.  details, or NULL, is taken over, and
  * what all of these events say is added. */
@@ -357,6 +347,7 @@ start_cycles(void)
 	engine_start(prober, actuator);
 	connectivity_start(mtgcpd.base, mtgcpd.conf, prober, actuator);
 	lifecycle("startup_complete", RESULT_SUCCESS, NULL, NULL);
+	notify_ready();
 	log_info("watching %u failovers", mtgcpd.conf->nfailovers);
 }
 
@@ -476,6 +467,7 @@ stop(evutil_socket_t signo, short what __unused, void *arg __unused)
 		return;
 	mtgcpd.stopping = true;
 	log_info("%s: stopping", strsignal((int)signo));
+	notify_stopping();
 	engine_stop();
 	connectivity_stop();
 	if (!mtgcpd.running) {
@@ -535,6 +527,14 @@ on_signal(int signo, event_callback_fn callback)
 		fatalx("evsignal_new");
 }
 
+/* An event has been written: others want to know. */
+static void
+followed(const char *line, size_t len)
+{
+	control_event(line, len);
+	notify_status();
+}
+
 /* Everything that can fail because of files, before the children start. */
 static void
 open_files(struct conf *conf, bool foreground)
@@ -553,6 +553,7 @@ open_files(struct conf *conf, bool foreground)
 	statefile_init(mtgcpd.base, conf->state_file);
 	if (control_open(conf) == -1)
 		exit(1);
+	event_follow(followed);
 }
 
 /* Start the children: all else follows from what they say. */
@@ -595,8 +596,10 @@ report_last(void)
 	(void)event_base_dispatch(mtgcpd.base);
 }
 
-static int
-run(struct conf *conf, bool foreground)
+/* Be the daemon, with a configuration that is then no longer the caller's,
+ * until it ends.  Returns the exit status. */
+int
+mtgcpd_run(struct conf *conf, bool foreground)
 {
 	if (statefile_lock(conf->state_file) == -1) {
 		if (errno == EWOULDBLOCK)
@@ -619,6 +622,7 @@ run(struct conf *conf, bool foreground)
 	mtgcpd.conf = conf;
 	mtgcpd.base = channel_loop();
 	mtgcpd.started = mono_ms();
+	notify_open();
 	report_reload(conf);
 	open_files(conf, foreground);
 	lifecycle("startup", RESULT_SUCCESS, NULL, NULL);
@@ -636,7 +640,9 @@ run(struct conf *conf, bool foreground)
 	log_info("stopped");
 	report_last();
 	close_children();
+	event_follow(NULL);
 	control_close();
+	notify_close();
 	statefile_close();
 	hosts_free();
 	engine_free();
@@ -659,8 +665,8 @@ give_up(evutil_socket_t signo, short what __unused, void *arg __unused)
  * nothing else: no state, no log, no cycle, no plan.  So it can be done while
  * the daemon runs.
  */
-static int
-run_tests(struct conf *conf)
+int
+mtgcpd_test(struct conf *conf)
 {
 	if (!mtgcpd.verbose)
 		conf->log_level = LOG_WARNING;
@@ -676,110 +682,4 @@ run_tests(struct conf *conf)
 	hosts_free();
 	conf_free(conf);
 	return (mtgcpd.status);
-}
-
-static __dead void
-print_version(void)
-{
-	const struct scmp_version *seccomp = seccomp_version();
-
-	printf("mt-gcpd %s\nparent: libevent %s, jansson %s, libseccomp "
-	       "%u.%u.%u\n",
-	    MTGCPD_VERSION, event_get_version(), jansson_version_str(),
-	    seccomp->major, seccomp->minor, seccomp->micro);
-	fflush(stdout);
-	children_versions();
-	exit(0);
-}
-
-struct options {
-	const char *file; /* NULL: none was named */
-	bool env;	  /* it is an environment file */
-	bool foreground;
-	bool check;
-	bool print;
-	bool test;
-	bool verbose;
-};
-
-static void
-get_options(struct options *options, int argc, char *argv[])
-{
-	int ch;
-
-	while ((ch = getopt(argc, argv, "D:de:f:nptVv")) != -1) {
-		switch (ch) {
-		case 'D':
-			if (conf_macro(optarg) == -1) {
-				fprintf(stderr,
-				    "mt-gcpd: -D %s: expected "
-				    "macro=value\n",
-				    optarg);
-				exit(2);
-			}
-			break;
-		case 'd':
-			options->foreground = true;
-			break;
-		case 'e':
-		case 'f':
-			if (options->file != NULL &&
-			    options->env != (ch == 'e'))
-				usage();
-			options->file = optarg;
-			options->env = ch == 'e';
-			break;
-		case 'n':
-			options->check = true;
-			break;
-		case 'p':
-			options->print = true;
-			break;
-		case 't':
-			options->test = true;
-			break;
-		case 'V':
-			print_version();
-		case 'v':
-			options->verbose = true;
-			break;
-		default:
-			usage();
-		}
-	}
-	if (optind != argc)
-		usage();
-	if (options->file == NULL)
-		options->file = CONF_FILE;
-}
-
-int
-main(int argc, char *argv[])
-{
-	struct options options = { 0 };
-	struct conf *conf;
-	int status = 0;
-
-	get_options(&options, argc, argv);
-	conf = options.env ? env_parse(options.file) : conf_parse(options.file);
-	if (conf == NULL)
-		return (errno == EINVAL ? 2 : 1);
-	mtgcpd.file = options.file;
-	mtgcpd.env = options.env;
-	mtgcpd.foreground = options.foreground;
-	mtgcpd.verbose = options.verbose;
-	if (options.verbose)
-		conf->log_level = LOG_DEBUG;
-	if (options.print)
-		conf_print(conf, stdout);
-	else if (conf_check_files(conf) == -1)
-		status = 1;
-	else if (options.check)
-		fprintf(stderr, "configuration OK\n");
-	else if (options.test)
-		return (run_tests(conf));
-	else
-		return (run(conf, options.foreground));
-	conf_free(conf);
-	return (status);
 }

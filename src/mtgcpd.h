@@ -239,6 +239,7 @@ void correlation_id(char *, size_t);
 
 /* control.c */
 int control_open(const struct conf *);
+void control_event(const char *line, size_t len);
 void control_progress(void);
 void control_close(void);
 
@@ -306,6 +307,14 @@ void hosts_nameservers(struct nameservers *);
 uint16_t url_host(const char *url, char *host, size_t);
 void hosts_free(void);
 
+/* notify.c */
+void notify_open(void);
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+void notify_status(void);
+void notify_close(void);
+
 /* operator.c */
 void operator_hold(struct failover *, int64_t seconds, const char *reason);
 int operator_force(struct failover *, int state, int64_t seconds, bool anyway,
@@ -323,6 +332,8 @@ void output_close(void);
 
 /* mtgcpd.c */
 extern struct parent mtgcpd;
+int mtgcpd_run(struct conf *, bool foreground);
+int mtgcpd_test(struct conf *);
 void logs_reopen(void);
 void logs_level(int level);
 void lifecycle(const char *operation, enum outcome result, const char *error,

@@ -21,7 +21,7 @@
  * none of these; their lines arrive here by message.
  */
 
-#define REPEATS_SHOWN  5	  /* of the same line running */
+#define REPEATS_SHOWN  5	   /* of the same line running */
 #define REPEATS_SILENT (60 * 1000) /* milliseconds; then their number is told */
 
 static struct {

@@ -67,6 +67,7 @@ reload_ended(const char *error)
 	reloads.ended = reload.number;
 	strlcpy(reloads.error, error, sizeof(reloads.error));
 	memset(&reload, 0, sizeof(reload));
+	notify_ready();
 	control_progress();
 }
 
@@ -219,6 +220,7 @@ reload_begin(void)
 		return (0);
 	}
 	reload.number = ++reloads.begun;
+	notify_reloading();
 	log_info("reading %s again", mtgcpd.file);
 	conf_tell = tell_log;
 	reload.conf = mtgcpd.env ? env_parse(mtgcpd.file) :
