@@ -206,6 +206,12 @@ struct failover_conf {
 };
 TAILQ_HEAD(failover_confs, failover_conf);
 
+/* How a log is rotated. */
+struct rotation {
+	uint64_t size; /* bytes that a file has at most; 0: never rotated */
+	uint32_t keep; /* files, beside the one that is written */
+};
+
 struct conf {
 	char *file;			/* where it came from, for messages */
 	char *credentials[ROLE_MAX];	/* key files of prober and actuator */
@@ -218,7 +224,9 @@ struct conf {
 	bool log_syslog;
 	bool log_stderr;
 	char *log_file;
+	struct rotation log_rotation;
 	char *events_file;
+	struct rotation events_rotation;
 	bool events_stderr;
 	char *state_file;
 	uint32_t limit_rate; /* requests to Compute in a second */

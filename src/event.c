@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 The mt-gcpd authors */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "logfile.h"
 #include "mtgcpd.h"
 
 /*
@@ -18,12 +18,10 @@
  */
 
 static struct {
-	const char *path;
-	int fd;
-	bool full; /* a write failed, and that was said */
+	struct logfile file;
 	bool debug;
 	bool to_stderr;
-} events = { .fd = -1 };
+} events = { .file = { .fd = -1, .what = "events" } };
 
 static const char *const result_names[] = {
 	[RESULT_SUCCESS] = "success",
@@ -31,13 +29,6 @@ static const char *const result_names[] = {
 	[RESULT_NO_CHANGE] = "no_change",
 	[RESULT_SKIPPED] = "skipped",
 };
-
-static int
-event_file(void)
-{
-	return (open(events.path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-}
 
 /*
  * Open the event file that the configuration names, if any.  conf must outlive
@@ -47,14 +38,11 @@ event_file(void)
 int
 event_open(const struct conf *conf)
 {
-	events.path = conf->events_file;
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (events.path == NULL)
-		return (0);
-	events.fd = event_file();
-	if (events.fd == -1) {
-		fprintf(stderr, "mt-gcpd: %s: %s\n", events.path,
+	if (logfile_open(&events.file, conf->events_file,
+		&conf->events_rotation) == -1) {
+		fprintf(stderr, "mt-gcpd: %s: %s\n", conf->events_file,
 		    strerror(errno));
 		return (-1);
 	}
@@ -66,34 +54,16 @@ event_open(const struct conf *conf)
 void
 event_reload(const struct conf *conf)
 {
-	bool moved = events.path == NULL || conf->events_file == NULL ||
-	    strcmp(events.path, conf->events_file) != 0;
-
-	events.path = conf->events_file;
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (events.path == NULL)
-		event_close();
-	else if (moved)
-		event_reopen();
+	logfile_reload(&events.file, conf->events_file, &conf->events_rotation);
 }
 
 /* Open the event file anew, after a log rotation has moved it away. */
 void
 event_reopen(void)
 {
-	int fd;
-
-	if (events.path == NULL)
-		return;
-	fd = event_file();
-	if (fd == -1) {
-		log_warn("%s: cannot be reopened", events.path);
-		return;
-	}
-	if (events.fd != -1)
-		close(events.fd);
-	events.fd = fd;
+	logfile_reopen(&events.file);
 }
 
 static json_t *
@@ -109,17 +79,7 @@ event_write(const char *line, size_t len)
 {
 	if (events.to_stderr)
 		(void)!write(STDERR_FILENO, line, len);
-	if (events.fd == -1)
-		return;
-	if (write(events.fd, line, len) == (ssize_t)len) {
-		if (events.full)
-			log_info("%s: can be written again", events.path);
-		events.full = false;
-		return;
-	}
-	if (!events.full)
-		log_warn("%s: events are being lost", events.path);
-	events.full = true;
+	logfile_write(&events.file, line, len);
 }
 
 /*
@@ -180,7 +140,5 @@ event_verdict(enum verdict verdict)
 void
 event_close(void)
 {
-	if (events.fd != -1)
-		close(events.fd);
-	events.fd = -1;
+	logfile_close(&events.file);
 }

@@ -34,6 +34,10 @@
 #define RATE_MAX     100000 /* requests in a second */
 #define BURST_SECONDS 5 /* of the rate, unless it is given */
 #define BACKOFF_MAX  (300 * 1000) /* milliseconds */
+#define LOG_MIN      4096 /* bytes of a log file before it is rotated */
+#define LOG_MAX	     (100LL << 30)
+#define KEEP_MAX     999 /* files of a log that were rotated */
+#define KEEP_DEFAULT 5
 #define EXPAND_MAX   1000 /* macros in a line */
 #define EXPECTED_MAX 8 /* alternatives that a message names */
 
@@ -98,6 +102,8 @@ static void set_macro(char *, char *);
 static char *number_text(int64_t);
 static int64_t within(const char *, int64_t, int64_t, int64_t);
 static void set_string(int, char **, char *, const char *(*)(const char *));
+static int64_t size_of(char *);
+static struct rotation rotation(int64_t, int64_t);
 static void set_endpoint(int, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
@@ -130,6 +136,7 @@ static void list_free(struct names *);
 	struct names *names;
 	struct failover_conf *failover;
 	struct row row;
+	struct rotation rotation;
 }
 
 %destructor { free($$); } <string>
@@ -154,7 +161,7 @@ static void list_free(struct names *);
 %token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
 %token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
 %token LEVEL "level" LIMIT "limit" LOCAL "local" LOG "log" LOGGING "logging"
-%token MATCHING "matching" MAX "max" METADATA "metadata"
+%token MATCHING "matching" MAX "max" MAXSIZE "max-size" METADATA "metadata"
 %token NAMESERVER "nameserver" NO "no" ON "on" PASSIVE "passive" PEER "peer"
 %token PEERS "peers" PER "per" PERCENT "percent" PORT "port" PREFIX "prefix"
 %token PRIMARY "primary" PRIORITY "priority" PROBER "prober" PROJECT "project"
@@ -170,9 +177,10 @@ static void list_free(struct names *);
 
 %type <number> yesno decimal endpoint user level port fast require except
 %type <number> side which timeout retries burst states numbers advert steer
-%type <number> failed expect
+%type <number> failed expect size keep
 %type <names> list strings
 %type <row> actions action
+%type <rotation> rotation
 
 %%
 
@@ -279,13 +287,15 @@ logging		: LOG LEVEL level {
 			if (conf_once(conf, cur, ST_LOG_STDERR))
 				conf->log_stderr = $3;
 		}
-		| LOG FILENAME STRING {
+		| LOG FILENAME STRING rotation {
 			set_string(ST_LOG_FILE, &conf->log_file, $3,
 			    value_absolute);
+			conf->log_rotation = $4;
 		}
-		| LOG EVENTS FILENAME STRING {
+		| LOG EVENTS FILENAME STRING rotation {
 			set_string(ST_EVENTS_FILE, &conf->events_file, $4,
 			    value_absolute);
+			conf->events_rotation = $5;
 		}
 		| LOG EVENTS STDERR yesno {
 			if (conf_once(conf, cur, ST_EVENTS_STDERR))
@@ -505,6 +515,24 @@ level		: DEBUG		{ $$ = LOG_DEBUG; }
 		| ERROR		{ $$ = LOG_ERR; }
 		;
 
+rotation	: %empty {
+			memset(&$$, 0, sizeof($$));
+		}
+		| MAXSIZE size keep {
+			$$ = rotation($2, $3);
+		}
+		;
+
+size		: NUMBER
+		| STRING {
+			$$ = size_of($1);
+		}
+		;
+
+keep		: %empty	{ $$ = KEEP_DEFAULT; }
+		| KEEP NUMBER	{ $$ = $2; }
+		;
+
 timeout		: CONNECT	{ $$ = TIMEOUT_CONNECT; }
 		| API		{ $$ = TIMEOUT_API; }
 		| HEALTH	{ $$ = TIMEOUT_HEALTH; }
@@ -679,6 +707,39 @@ set_string(int st, char **dest, char *value, const char *(*check)(const char *))
 		yyerror("\"%s\": %s", value, error);
 	}
 	free(value);
+}
+
+/* Bytes, from a number with K or M behind it, which is freed; -1: an error. */
+static int64_t
+size_of(char *text)
+{
+	int64_t size = 0, unit = 0;
+	const char *p = text;
+
+	for (; isdigit((u_char)*p); p++) {
+		if (size < LOG_MAX)
+			size = size * 10 + (*p - '0');
+	}
+	if (p != text && strcmp(p, "K") == 0)
+		unit = 1024;
+	else if (p != text && strcmp(p, "M") == 0)
+		unit = 1024 * 1024;
+	if (unit == 0)
+		yyerror("max-size \"%s\": expected a number of bytes, "
+		    "kilobytes (K) or megabytes (M)", text);
+	free(text);
+	return (unit == 0 ? -1 : size * unit);
+}
+
+static struct rotation
+rotation(int64_t size, int64_t keep)
+{
+	struct rotation result = { 0 };
+
+	if (size != -1)
+		result.size = within("max-size", size, LOG_MIN, LOG_MAX);
+	result.keep = within("keep", keep, 0, KEEP_MAX);
+	return (result);
 }
 
 /* Takes the region over; the router has told if this is not its place. */
@@ -1072,7 +1133,7 @@ static const struct keyword keywords[] = {
 	{ "logging", T_LOGGING },
 	{ "matching", T_MATCHING },
 	{ "max", T_MAX },
-	{ "max-size", T_UNSUPPORTED },
+	{ "max-size", T_MAXSIZE },
 	{ "metadata", T_METADATA },
 	{ "metrics", T_UNSUPPORTED },
 	{ "nameserver", T_NAMESERVER },
@@ -1480,8 +1541,6 @@ unsupported(void)
 {
 	if (lex.token == T_METADATA && lex.last == T_CREDENTIALS)
 		return ("credentials metadata");
-	if (lex.token == T_KEEP && lex.first == T_LOG)
-		return ("keep");
 	if (lex.token != T_UNSUPPORTED)
 		return (NULL);
 	if (strcmp(lex.text, "cloud") == 0)

@@ -128,13 +128,38 @@ print_users(FILE *fp, const struct conf *conf)
 }
 
 static void
+print_log(FILE *fp, const char *before, const char *path,
+    const struct rotation *rotation)
+{
+	uint64_t size = rotation->size;
+	const char *unit = "";
+
+	if (path == NULL)
+		return;
+	print_string(fp, before, path, "");
+	if (size > 0) {
+		if (size % (1024 * 1024) == 0) {
+			size /= 1024 * 1024;
+			unit = "M";
+		} else if (size % 1024 == 0) {
+			size /= 1024;
+			unit = "K";
+		}
+		fprintf(fp, " max-size %llu%s keep %u",
+		    (unsigned long long)size, unit, rotation->keep);
+	}
+	fputc('\n', fp);
+}
+
+static void
 print_logging(FILE *fp, const struct conf *conf)
 {
 	fprintf(fp, "log level %s\n", level_name(conf->log_level));
 	fprintf(fp, "log syslog %s\n", yesno(conf->log_syslog));
 	fprintf(fp, "log stderr %s\n", yesno(conf->log_stderr));
-	print_optional(fp, "log file ", conf->log_file);
-	print_optional(fp, "log events file ", conf->events_file);
+	print_log(fp, "log file ", conf->log_file, &conf->log_rotation);
+	print_log(fp, "log events file ", conf->events_file,
+	    &conf->events_rotation);
 	fprintf(fp, "log events stderr %s\n", yesno(conf->events_stderr));
 }
 
