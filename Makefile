@@ -30,8 +30,7 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
-BROWSER_PACKAGES = chromium
+	python3 python3-pytest python3-jsonschema logrotate
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
@@ -220,6 +219,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
+	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
 	$(INSTALL) -m 755 $(B)/mt-gcpd $(B)/mt-gcpctl $(DESTDIR)$(SBINDIR)
@@ -229,6 +229,8 @@ install: all
 	$(INSTALL) -m 644 mt-gcpd.8 mt-gcpctl.8 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -m 600 etc/mt-gcpd.conf \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample
+	$(INSTALL) -m 644 etc/mt-gcpd.logrotate \
+	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
 
@@ -241,6 +243,7 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpd.8 \
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpctl.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
+	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
 	-rmdir $(DESTDIR)$(LIBEXECDIR)
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \

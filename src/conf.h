@@ -208,10 +208,10 @@ struct failover_conf {
 };
 TAILQ_HEAD(failover_confs, failover_conf);
 
-/* Of a log file, by the daemon itself. */
+/* How a log is rotated. */
 struct rotation {
-	int64_t max_size; /* bytes; 0: none */
-	uint32_t keep;	  /* old files */
+	uint64_t size; /* bytes that a file has at most; 0: never rotated */
+	uint32_t keep; /* files, beside the one that is written */
 };
 
 struct conf {

@@ -24,7 +24,7 @@
 #define DAY	      86400
 #define NUMBER_DIGITS 15
 #define LOG_BYTES_MIN 4096 /* of a file that is rotated */
-#define LOG_BYTES_MAX INT64_C(1000000000000)
+#define LOG_BYTES_MAX (INT64_C(102400) << 20)
 #define BUFFER_LEN    4096 /* of a stream, to be wiped */
 
 enum key {
@@ -524,7 +524,7 @@ static void
 set_rotation(struct env *env)
 {
 	int64_t size = number(env, KEY_LOG_MAX_BYTES);
-	struct rotation rotation = { .max_size = size };
+	struct rotation rotation = { .size = (uint64_t)size };
 
 	if (size > 0 && size < LOG_BYTES_MIN)
 		conf_error(env->conf, "%s: expected 0, or %d at the least",

@@ -22,7 +22,7 @@ static struct {
 	bool debug;
 	bool to_stderr;
 	void (*follower)(const char *, size_t);
-} events = { .file = { .fd = -1 } };
+} events = { .file = { .fd = -1, .what = "events" } };
 
 static const char *const result_names[] = {
 	[RESULT_SUCCESS] = "success",
@@ -30,13 +30,6 @@ static const char *const result_names[] = {
 	[RESULT_NO_CHANGE] = "no_change",
 	[RESULT_SKIPPED] = "skipped",
 };
-
-static int
-event_file(const struct conf *conf)
-{
-	return (logfile_open(&events.file, conf->events_file,
-	    conf->events_rotation.max_size, conf->events_rotation.keep));
-}
 
 /*
  * Open the event file that the configuration names, if any.  conf must outlive
@@ -48,11 +41,13 @@ event_open(const struct conf *conf)
 {
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (conf->events_file == NULL || event_file(conf) == 0)
-		return (0);
-	fprintf(stderr, "mt-gcpd: %s: %s\n", conf->events_file,
-	    strerror(errno));
-	return (-1);
+	if (logfile_open(&events.file, conf->events_file,
+		&conf->events_rotation) == -1) {
+		fprintf(stderr, "mt-gcpd: %s: %s\n", conf->events_file,
+		    strerror(errno));
+		return (-1);
+	}
+	return (0);
 }
 
 /* Go on as a new configuration, which must outlive the events, says; a file
@@ -62,22 +57,14 @@ event_reload(const struct conf *conf)
 {
 	events.to_stderr = conf->events_stderr;
 	events.debug = conf->log_level >= LOG_DEBUG;
-	if (conf->events_file == NULL)
-		logfile_close(&events.file);
-	else if (event_file(conf) == -1) {
-		events.file.path = conf->events_file;
-		log_warn("%s: cannot be opened; the old event file stays in "
-			 "use",
-		    conf->events_file);
-	}
+	logfile_reload(&events.file, conf->events_file, &conf->events_rotation);
 }
 
 /* Open the event file anew, after a log rotation has moved it away. */
 void
 event_reopen(void)
 {
-	if (events.file.fd != -1 && logfile_reopen(&events.file) == -1)
-		log_warn("%s: cannot be reopened", events.file.path);
+	logfile_reopen(&events.file);
 }
 
 static json_t *
@@ -91,17 +78,9 @@ event_string(const char *text)
 static void
 event_write(const char *line, size_t len)
 {
-	enum logfile_news news;
-
 	if (events.to_stderr)
 		(void)!write(STDERR_FILENO, line, len);
-	if (events.file.fd == -1)
-		return;
-	news = logfile_line(&events.file, line, len);
-	if (news == LOGFILE_AGAIN)
-		log_info("%s: %s", events.file.path, logfile_says(news));
-	else if (news != LOGFILE_NONE)
-		log_warn("%s: %s", events.file.path, logfile_says(news));
+	logfile_write(&events.file, line, len);
 }
 
 /*

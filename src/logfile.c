@@ -7,151 +7,305 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "logfile.h"
 
-static int64_t
+/*
+ * Files of whole lines: the log and the events.  A file grows to a size, if one
+ * is given, and is then renamed to path.1, what was path.1 to path.2, and so on
+ * to path.keep, which is replaced.  All this needs is that the directory may be
+ * written.  A line is written by one call, so it is never in two files.
+ */
+
+#define ROTATED_LEN (PATH_MAX + 16)
+
+static int
+append(const char *path, int flags)
+{
+	return (open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags,
+	    0640));
+}
+
+static uint64_t
 size_of(int fd)
 {
 	struct stat st;
 
-	return (fstat(fd, &st) == -1 ? 0 : (int64_t)st.st_size);
+	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return (0);
+	return ((uint64_t)st.st_size);
+}
+
+static void
+use(struct logfile *file, int fd)
+{
+	if (file->fd != -1)
+		close(file->fd);
+	file->fd = fd;
+	file->size = size_of(fd);
+	file->torn = false;
 }
 
 /*
- * Open a file for lines, which path names for as long as it is in use; from
- * max_size bytes on it is rotated, and so many old ones are kept, as path.1,
- * the youngest, and so on.  Returns -1 with errno set, and the file as it was.
+ * Open the file at path, which must outlive its use, for appending; NULL: there
+ * is none.  Returns -1 with errno set if it cannot be opened.
  */
 int
-logfile_open(struct logfile *file, const char *path, int64_t max_size,
-    uint32_t keep)
+logfile_open(struct logfile *file, const char *path,
+    const struct rotation *rotation)
 {
-	struct logfile new = { .path = path,
-		.max_size = max_size,
-		.keep = keep };
+	int fd;
 
-	new.fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (new.fd == -1)
+	file->path = path;
+	file->rotation = *rotation;
+	if (path == NULL)
+		return (0);
+	fd = append(path, 0);
+	if (fd == -1)
 		return (-1);
-	new.size = size_of(new.fd);
-	logfile_close(file);
-	*file = new;
+	use(file, fd);
 	return (0);
 }
 
-/* Open it anew, after somebody has moved the old one away.  Returns -1 with
- * errno set; the old one stays in use then. */
-int
+/*
+ * Go on with another path, which must outlive its use, and rotation.  A file
+ * that cannot be opened is said, and leaves the old one in use.
+ */
+void
+logfile_reload(struct logfile *file, const char *path,
+    const struct rotation *rotation)
+{
+	bool moved = file->path == NULL || path == NULL ||
+	    strcmp(file->path, path) != 0;
+
+	file->path = path;
+	file->rotation = *rotation;
+	if (path == NULL)
+		logfile_close(file);
+	else if (moved)
+		logfile_reopen(file);
+}
+
+/* Open the file anew, after somebody else has moved it away.  If it cannot be
+ * opened this is said, and the old one stays in use. */
+void
 logfile_reopen(struct logfile *file)
 {
-	return (logfile_open(file, file->path, file->max_size, file->keep));
+	int fd;
+
+	if (file->path == NULL)
+		return;
+	fd = append(file->path, 0);
+	if (fd == -1)
+		log_warn("%s: cannot be reopened", file->path);
+	else
+		use(file, fd);
 }
 
-static bool
-old_name(const struct logfile *file, uint32_t n, char name[PATH_MAX])
+static void
+number(const char *path, uint32_t n, char *buf)
 {
-	int len = n == 0 ? snprintf(name, PATH_MAX, "%s", file->path) :
-			   snprintf(name, PATH_MAX, "%s.%u", file->path, n);
-
-	return (len > 0 && len < PATH_MAX);
+	snprintf(buf, ROTATED_LEN, n == 0 ? "%s" : "%s.%u", path, n);
 }
 
-/* Every old file grows older; the oldest one is overwritten. */
+/*
+ * Make room at path.1.  Only what stands before the first gap moves, so trying
+ * again after a failure throws nothing away.
+ */
 static int
-move_away(const struct logfile *file)
+shift(const char *path, uint32_t keep)
 {
-	char from[PATH_MAX], to[PATH_MAX];
+	char from[ROTATED_LEN], to[ROTATED_LEN];
 	uint32_t n;
 
-	for (n = file->keep; n > 0; n--) {
-		if (!old_name(file, n - 1, from) || !old_name(file, n, to)) {
-			errno = ENAMETOOLONG;
-			return (-1);
-		}
-		if (rename(from, to) == -1 && errno != ENOENT)
+	for (n = 1; n < keep; n++) {
+		number(path, n, to);
+		if (access(to, F_OK) == -1 && errno == ENOENT)
+			break;
+	}
+	for (; n > 1; n--) {
+		number(path, n - 1, from);
+		number(path, n, to);
+		if (rename(from, to) == -1)
 			return (-1);
 	}
 	return (0);
 }
 
-/* Begin a new file; without old ones the only one is emptied. */
+/* Begin a new file with the mode of the old one, and with its group if we may.
+ */
 static int
-rotate(struct logfile *file)
+begin_file(const char *path, const struct stat *old)
 {
-	if (file->keep > 0)
-		return (move_away(file) == -1 ? -1 : logfile_reopen(file));
+	int fd;
+
+	fd = append(path, O_EXCL);
+	if (fd == -1)
+		return (-1);
+	if (fchown(fd, (uid_t)-1, old->st_gid) == -1)
+		log_debug("%s: has another group than before: %s", path,
+		    strerror(errno));
+	if (fchmod(fd, old->st_mode & 0777) == -1) {
+		close(fd);
+		unlink(path);
+		return (-1);
+	}
+	return (fd);
+}
+
+/* Move the file away and begin another; -1 with errno set: it is still in its
+ * place and in use. */
+static int
+move_away(struct logfile *file, const struct stat *old)
+{
+	char first[ROTATED_LEN];
+	int fd, saved;
+
+	if (shift(file->path, file->rotation.keep) == -1)
+		return (-1);
+	number(file->path, 1, first);
+	if (rename(file->path, first) == -1)
+		return (-1);
+	fd = begin_file(file->path, old);
+	if (fd == -1) {
+		saved = errno;
+		(void)rename(first, file->path);
+		errno = saved;
+		return (-1);
+	}
+	use(file, fd);
+	return (0);
+}
+
+/* Is the file that we write still the one at the path? */
+static bool
+in_place(const struct logfile *file, const struct stat *ours)
+{
+	struct stat st;
+
+	return (lstat(file->path, &st) == 0 && st.st_dev == ours->st_dev &&
+	    st.st_ino == ours->st_ino);
+}
+
+static int
+rotate(struct logfile *file, size_t len)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(file->fd, &st) == -1)
+		return (-1);
+	if (!S_ISREG(st.st_mode))
+		return (0);
+	/* Somebody else may have cut it down or moved it. */
+	file->size = (uint64_t)st.st_size;
+	if (file->size + len <= file->rotation.size)
+		return (0);
+	if (!in_place(file, &st)) {
+		fd = append(file->path, 0);
+		if (fd == -1)
+			return (-1);
+		use(file, fd);
+		return (0);
+	}
+	if (file->rotation.keep > 0)
+		return (move_away(file, &st));
 	if (ftruncate(file->fd, 0) == -1)
 		return (-1);
 	file->size = 0;
 	return (0);
 }
 
-/* A line is written whole or not at all: what is there of it goes again. */
-static int
-append(struct logfile *file, const char *line, size_t len)
+/* Rotate if the line would make the file too large. */
+static void
+make_room(struct logfile *file, size_t len)
 {
-	ssize_t n = write(file->fd, line, len);
-	int error = errno;
+	if (file->rotation.size == 0 || file->size == 0 ||
+	    file->size + len <= file->rotation.size)
+		return;
+	if (rotate(file, len) == 0) {
+		file->stuck = false;
+		return;
+	}
+	if (file->stuck)
+		return;
+	file->stuck = true;
+	log_warn("%s: cannot be rotated and goes on growing", file->path);
+}
 
+/* Take back the part of a line that was written, or remember it. */
+static void
+untear(struct logfile *file, size_t part)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_size >= (off_t)part &&
+	    ftruncate(file->fd, st.st_size - (off_t)part) == 0)
+		return;
+	file->torn = true;
+}
+
+/* Write all or nothing; returns -1 with errno set if it is nothing. */
+static int
+append_line(struct logfile *file, const char *line, size_t len)
+{
+	ssize_t n;
+
+	if (file->torn && write(file->fd, "\n", 1) != 1)
+		return (-1);
+	file->torn = false;
+	n = write(file->fd, line, len);
 	if (n == (ssize_t)len) {
-		file->size += n;
+		file->size += len;
 		return (0);
 	}
 	if (n > 0) {
-		(void)!ftruncate(file->fd, size_of(file->fd) - n);
-		error = ENOSPC;
+		untear(file, (size_t)n);
+		errno = ENOSPC; /* what a part means of a file */
 	}
-	errno = error;
 	return (-1);
 }
 
-/* Write a line, with its newline.  What is returned has to be said once. */
-enum logfile_news
-logfile_line(struct logfile *file, const char *line, size_t len)
+/*
+ * Append a line, which ends in a newline.  If it cannot be written, this is
+ * said once, and so is that it can be again, by log lines; the file does not
+ * get those that tell of its own failure.
+ */
+void
+logfile_write(struct logfile *file, const char *line, size_t len)
 {
-	enum logfile_news news = LOGFILE_NONE;
-	bool full = file->full;
+	uint64_t lost;
 
-	if (file->max_size > 0 && file->size > 0 &&
-	    file->size + (int64_t)len > file->max_size) {
-		if (rotate(file) == 0)
-			file->stuck = false;
-		else if (!file->stuck) {
-			file->stuck = true;
-			news = LOGFILE_STUCK;
-		}
+	if (file->fd == -1 || file->telling)
+		return;
+	make_room(file, len);
+	if (append_line(file, line, len) == 0) {
+		lost = file->lost;
+		file->lost = 0;
+		if (lost > 0)
+			log_warnx("%s: can be written again; %llu %s were lost",
+			    file->path, (unsigned long long)lost, file->what);
+		return;
 	}
-	if (append(file, line, len) == 0) {
-		file->full = false;
-		return (full ? LOGFILE_AGAIN : news);
-	}
-	file->full = true;
-	return (full ? news : LOGFILE_FULL);
+	if (file->lost++ > 0)
+		return;
+	file->telling = true;
+	log_errorx("%s: %s are being lost: %s", file->path, file->what,
+	    strerror(errno));
+	file->telling = false;
 }
 
-/* The news in words. */
-const char *
-logfile_says(enum logfile_news news)
-{
-	static const char *const words[] = {
-		[LOGFILE_NONE] = "",
-		[LOGFILE_FULL] = "lines are being lost",
-		[LOGFILE_AGAIN] = "can be written again",
-		[LOGFILE_STUCK] = "cannot be rotated",
-	};
-
-	return (words[news]);
-}
-
-/* Close it, if it is open. */
+/* Close the file, if it is open. */
 void
 logfile_close(struct logfile *file)
 {
-	if (file->path != NULL && file->fd != -1)
+	if (file->fd != -1)
 		close(file->fd);
-	*file = (struct logfile){ .fd = -1 };
+	file->fd = -1;
 }

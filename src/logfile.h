@@ -8,31 +8,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A file of lines, which may be rotated by size. */
+#include "conf.h"
+
+/* A file to which lines are appended, and its rotation. */
 struct logfile {
-	const char *path; /* of whoever opened it */
-	int64_t max_size; /* bytes; 0: it may grow */
-	uint32_t keep;	  /* old ones */
-	int fd;		  /* -1: closed */
-	int64_t size;
-	bool full;  /* lines are being lost */
-	bool stuck; /* it cannot be rotated */
+	const char *path; /* NULL: there is none */
+	const char *what; /* that is lost if it cannot be written, plural */
+	struct rotation rotation;
+	int fd;	       /* -1: not open */
+	uint64_t size; /* bytes, unless somebody else writes it too */
+	uint64_t lost; /* lines that could not be written; that was said */
+	bool stuck;    /* it cannot be rotated; that was said */
+	bool torn;     /* it ends within a line */
+	bool telling;  /* of the file itself, on the other outputs */
 };
 
-/* What has changed with a line, to be said elsewhere; errno says why. */
-enum logfile_news {
-	LOGFILE_NONE,
-	LOGFILE_FULL,  /* it is lost, and so will others be */
-	LOGFILE_AGAIN, /* no more of them are */
-	LOGFILE_STUCK, /* the file cannot be rotated, and grows */
-};
-
-/* logfile.c */
-int logfile_open(struct logfile *, const char *path, int64_t max_size,
-    uint32_t keep);
-int logfile_reopen(struct logfile *);
-enum logfile_news logfile_line(struct logfile *, const char *line, size_t len);
-const char *logfile_says(enum logfile_news);
+int logfile_open(struct logfile *, const char *path, const struct rotation *);
+void logfile_reload(struct logfile *, const char *path,
+    const struct rotation *);
+void logfile_reopen(struct logfile *);
+void logfile_write(struct logfile *, const char *line, size_t len);
 void logfile_close(struct logfile *);
 
 #endif /* MTGCPD_LOGFILE_H */

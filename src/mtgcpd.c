@@ -542,7 +542,8 @@ open_files(struct conf *conf, bool foreground)
 	struct failover *failovers;
 	size_t count;
 
-	if (output_open(conf, foreground) == -1 || event_open(conf) == -1)
+	if (output_open(mtgcpd.base, conf, foreground) == -1 ||
+	    event_open(conf) == -1)
 		exit(1);
 	log_init("mt-gcpd", conf->log_level, output_put);
 	if (engine_init(mtgcpd.base, conf) == -1)

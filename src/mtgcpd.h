@@ -324,7 +324,7 @@ void operator_ack(struct failover *);
 void operator_orders(struct failover *);
 
 /* output.c */
-int output_open(const struct conf *, bool foreground);
+int output_open(struct event_base *, const struct conf *, bool foreground);
 void output_reload(const struct conf *, bool foreground);
 void output_reopen(void);
 void output_put(int priority, const char *corr, const char *text);

@@ -15,30 +15,21 @@
 #include "log.h"
 #include "logfile.h"
 #include "mtgcpd.h"
+#include "repeats.h"
 
 /*
  * Where log lines go: the log file, syslog, standard error.  The children have
  * none of these; their lines arrive here by message.
  */
 
-#define REPEATS_SHOWN  5	   /* of the same line running */
-#define REPEATS_SILENT (60 * 1000) /* milliseconds; then their number is told */
-
 static struct {
 	struct logfile file;
+	struct repeats repeats;
+	struct event *flush; /* while lines are held back */
 	bool to_syslog;
 	bool to_stderr;
-	bool journal; /* standard error is that of systemd's journal */
-} output = { .file = { .fd = -1 } };
-
-/* The last line, and how often it has come since. */
-static struct {
-	char text[LOGTEXT_LEN];
-	int priority;
-	uint32_t count;
-	uint32_t untold;
-	int64_t told; /* when that was told last */
-} last;
+	bool journal; /* standard error is systemd's journal */
+} output = { .file = { .fd = -1, .what = "lines" } };
 
 /* The name in the syslog, which goes with the configuration. */
 static void
@@ -63,25 +54,96 @@ level_name(int priority)
 	}
 }
 
-/* Is standard error a stream to the journal?  See systemd.exec(5). */
+/*
+ * Is standard error a stream of systemd's journal?  It is if it has the device
+ * and inode that JOURNAL_STREAM names; systemd.exec(5).
+ */
 static bool
-is_journal(void)
+stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
+	char ours[64];
 	struct stat st;
 
-	return (stream != NULL &&
-	    sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
-	    st.st_ino == inode);
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return (false);
+	snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino);
+	return (strcmp(stream, ours) == 0);
 }
 
-static int
-output_file(const struct conf *conf)
+/* The file, and standard error where nobody adds the time. */
+static void
+put_file(int priority, const char *corr, const char *text)
 {
-	return (logfile_open(&output.file, conf->log_file,
-	    conf->log_rotation.max_size, conf->log_rotation.keep));
+	char line[LOGTEXT_LEN + CORR_LEN + 96];
+	char stamp[32];
+	int64_t now = wall_ms();
+	time_t seconds = (time_t)(now / 1000);
+	bool id = *corr != '\0';
+	struct tm tm;
+	int n;
+
+	gmtime_r(&seconds, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	n = snprintf(line, sizeof(line), "%s.%03dZ %s %s%s%s%s\n", stamp,
+	    (int)(now % 1000), level_name(priority), id ? "[" : "", corr,
+	    id ? "] " : "", text);
+	if (n < 0)
+		return;
+	if ((size_t)n >= sizeof(line)) {
+		n = sizeof(line) - 1;
+		line[n - 1] = '\n';
+	}
+	logfile_write(&output.file, line, (size_t)n);
+	if (output.to_stderr && !output.journal)
+		(void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+/* The journal has the time of its own; see sd-daemon(3). */
+static void
+put_journal(int priority, const char *corr, const char *text)
+{
+	char line[LOGTEXT_LEN + CORR_LEN + 96];
+	bool id = *corr != '\0';
+	int n;
+
+	n = snprintf(line, sizeof(line), "<%d>%s%s%s%s\n", priority,
+	    id ? "[" : "", corr, id ? "] " : "", text);
+	if (n > 0 && (size_t)n < sizeof(line))
+		(void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+static void
+put(int priority, const char *corr, const char *text)
+{
+	put_file(priority, corr, text);
+	if (output.to_stderr && output.journal)
+		put_journal(priority, corr, text);
+	if (output.to_syslog)
+		syslog(priority, "%s", text);
+}
+
+/* Say how many lines were held back, if any. */
+static void
+flush_repeats(void)
+{
+	uint32_t n = repeats_take(&output.repeats);
+	char text[64];
+
+	if (output.flush != NULL)
+		evtimer_del(output.flush);
+	if (n == 0)
+		return;
+	snprintf(text, sizeof(text), "last message repeated %u time%s", n,
+	    n == 1 ? "" : "s");
+	put(output.repeats.priority, output.repeats.corr, text);
+}
+
+static void
+flush_due(evutil_socket_t fd __unused, short what __unused, void *arg __unused)
+{
+	flush_repeats();
 }
 
 /*
@@ -90,17 +152,26 @@ output_file(const struct conf *conf)
  * the output.
  */
 int
-output_open(const struct conf *conf, bool foreground)
+output_open(struct event_base *base, const struct conf *conf, bool foreground)
 {
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
-	output.journal = is_journal();
+	output.journal = stderr_is_journal();
 	if (output.to_syslog)
 		open_syslog(conf);
-	if (conf->log_file == NULL || output_file(conf) == 0)
-		return (0);
-	fprintf(stderr, "mt-gcpd: %s: %s\n", conf->log_file, strerror(errno));
-	return (-1);
+	if (logfile_open(&output.file, conf->log_file, &conf->log_rotation) ==
+	    -1) {
+		fprintf(stderr, "mt-gcpd: %s: %s\n", conf->log_file,
+		    strerror(errno));
+		return (-1);
+	}
+	output.flush = evtimer_new(base, flush_due, NULL);
+	/* Some errors end the daemon at once. */
+	if (output.flush == NULL || atexit(flush_repeats) != 0) {
+		fprintf(stderr, "mt-gcpd: out of memory\n");
+		return (-1);
+	}
+	return (0);
 }
 
 /* Go on as a new configuration, which must outlive the output, says; a file
@@ -108,143 +179,56 @@ output_open(const struct conf *conf, bool foreground)
 void
 output_reload(const struct conf *conf, bool foreground)
 {
+	flush_repeats();
 	if (output.to_syslog && !conf->log_syslog)
 		closelog();
 	else if (conf->log_syslog)
 		open_syslog(conf);
 	output.to_syslog = conf->log_syslog;
 	output.to_stderr = foreground || conf->log_stderr;
-	if (conf->log_file == NULL)
-		logfile_close(&output.file);
-	else if (output_file(conf) == -1) {
-		output.file.path = conf->log_file;
-		log_warn("%s: cannot be opened; the old log stays in use",
-		    conf->log_file);
-	}
+	logfile_reload(&output.file, conf->log_file, &conf->log_rotation);
 }
 
 /* Open the log file anew, after a log rotation has moved the old one away. */
 void
 output_reopen(void)
 {
-	if (output.file.fd != -1 && logfile_reopen(&output.file) == -1)
-		log_warn("%s: cannot be reopened", output.file.path);
-}
-
-static const char *
-timestamp(char *buf, size_t len)
-{
-	int64_t now = wall_ms();
-	time_t seconds = (time_t)(now / 1000);
-	struct tm tm;
-	size_t n;
-
-	gmtime_r(&seconds, &tm);
-	n = strftime(buf, len, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, len - n, ".%03dZ", (int)(now % 1000));
-	return (buf);
-}
-
-static void
-to_stderr(int priority, const char *line, const char *text)
-{
-	if (output.journal)
-		fprintf(stderr, "<%d>%s\n", priority, text);
-	else
-		fputs(line, stderr);
-}
-
-/* What there is to be said of the log file itself goes elsewhere. */
-static void
-tell_news(enum logfile_news news, int error)
-{
-	int priority = news == LOGFILE_AGAIN ? LOG_INFO : LOG_ERR;
-	char text[LOGTEXT_LEN], line[LOGTEXT_LEN + 64], stamp[32];
-
-	if (news == LOGFILE_AGAIN)
-		snprintf(text, sizeof(text), "%s: %s", output.file.path,
-		    logfile_says(news));
-	else
-		snprintf(text, sizeof(text), "%s: %s: %s", output.file.path,
-		    logfile_says(news), strerror(error));
-	snprintf(line, sizeof(line), "%s %s %s\n",
-	    timestamp(stamp, sizeof(stamp)), level_name(priority), text);
-	if (output.to_stderr)
-		to_stderr(priority, line, text);
-	if (output.to_syslog)
-		syslog(priority, "%s", text);
-}
-
-static void
-output_line(int priority, const char *corr, const char *text)
-{
-	char line[LOGTEXT_LEN + CORR_LEN + 64], stamp[32];
-	enum logfile_news news;
-	bool brackets = *corr != '\0';
-	int n;
-
-	n = snprintf(line, sizeof(line), "%s %s %s%s%s%s\n",
-	    timestamp(stamp, sizeof(stamp)), level_name(priority),
-	    brackets ? "[" : "", corr, brackets ? "] " : "", text);
-	if ((size_t)n >= sizeof(line)) {
-		n = sizeof(line) - 1;
-		line[n - 1] = '\n';
-	}
-	if (output.file.fd != -1) {
-		news = logfile_line(&output.file, line, (size_t)n);
-		if (news != LOGFILE_NONE)
-			tell_news(news, errno);
-	}
-	if (output.to_stderr)
-		to_stderr(priority, line, text);
-	if (output.to_syslog)
-		syslog(priority, "%s", text);
-}
-
-/* How often has the last line come that was not shown? */
-static void
-tell_repeats(void)
-{
-	char text[64];
-
-	if (last.untold == 0)
-		return;
-	snprintf(text, sizeof(text), "last message repeated %u times",
-	    last.untold);
-	output_line(last.priority, "", text);
-	last.untold = 0;
-	last.told = mono_ms();
+	flush_repeats();
+	logfile_reopen(&output.file);
 }
 
 /*
- * The sink of the parent's log; see log.h.  What comes again and again is
- * shown a few times, and then counted.
+ * The sink of the parent's log; see log.h.  A line that repeats the ones before
+ * is held back, and their number is written before another line, after a
+ * minute, or at the end.
  */
 void
 output_put(int priority, const char *corr, const char *text)
 {
-	if (priority != last.priority || strcmp(text, last.text) != 0) {
-		tell_repeats();
-		strlcpy(last.text, text, sizeof(last.text));
-		last.priority = priority;
-		last.count = 0;
-	}
-	if (++last.count <= REPEATS_SHOWN) {
-		last.told = mono_ms();
-		output_line(priority, corr, text);
+	static const struct timeval minute = { REPEATS_MS / 1000, 0 };
+	int64_t now = mono_ms();
+
+	if (!repeats_same(&output.repeats, priority, text, now))
+		flush_repeats();
+	if (!repeats_hold(&output.repeats, priority, corr, text, now)) {
+		put(priority, corr, text);
 		return;
 	}
-	last.untold++;
-	if (mono_ms() - last.told >= REPEATS_SILENT)
-		tell_repeats();
+	if (output.flush == NULL ||
+	    (!evtimer_pending(output.flush, NULL) &&
+		evtimer_add(output.flush, &minute) == -1))
+		flush_repeats();
 }
 
-/* Close the log. */
+/* Close the log file and syslog. */
 void
 output_close(void)
 {
-	tell_repeats();
+	flush_repeats();
 	logfile_close(&output.file);
+	if (output.flush != NULL)
+		event_free(output.flush);
+	output.flush = NULL;
 	if (output.to_syslog)
 		closelog();
 }

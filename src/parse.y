@@ -34,10 +34,10 @@
 #define RATE_MAX     100000 /* requests in a second */
 #define BURST_SECONDS 5 /* of the rate, unless it is given */
 #define BACKOFF_MAX  (300 * 1000) /* milliseconds */
-#define SIZE_LEAST   4096 /* bytes of a log */
-#define SIZE_MOST    (1LL << 40)
-#define KEEP_DEFAULT 5 /* old logs */
-#define KEEP_MAX     999
+#define LOG_MIN      4096 /* bytes of a log file before it is rotated */
+#define LOG_MAX	     (100LL << 30)
+#define KEEP_MAX     999 /* files of a log that were rotated */
+#define KEEP_DEFAULT 5
 #define EXPAND_MAX   1000 /* macros in a line */
 #define EXPECTED_MAX 8 /* alternatives that a message names */
 
@@ -102,8 +102,9 @@ static void set_macro(char *, char *);
 static char *number_text(int64_t);
 static int64_t within(const char *, int64_t, int64_t, int64_t);
 static void set_string(int, char **, char *, const char *(*)(const char *));
+static int64_t size_of(char *);
+static struct rotation rotation(int64_t, int64_t);
 static void set_endpoint(int, char *);
-static int64_t size_bytes(const char *);
 static void set_control(char *, char *, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
@@ -160,9 +161,9 @@ static void list_free(struct names *);
 %token DOWNAFTER "down-after" DRAIN "drain" DWELL "dwell" ENDPOINT "endpoint"
 %token ERROR "error" EVENTS "events" EXCEPT "except" EXPECT "expect"
 %token FAILED "failed" FAILOVER "failover" FAST "fast" FILENAME "file"
-%token GROUP "group"
-%token HANDOVER "handover" HEALTH "health" IGNORE "ignore" INCLUDE "include"
-%token INFO "info" INITIAL "initial" INTERVAL "interval" KEEP "keep"
+%token GROUP "group" HANDOVER "handover" HEALTH "health" IGNORE "ignore"
+%token INCLUDE "include" INFO "info" INITIAL "initial" INTERVAL "interval"
+%token KEEP "keep"
 %token LEVEL "level" LIMIT "limit" LISTEN "listen" LOCAL "local" LOG "log"
 %token LOGGING "logging" MATCHING "matching" MAX "max" MAXSIZE "max-size"
 %token METADATA "metadata" METRICS "metrics" NAME "name"
@@ -174,7 +175,8 @@ static void list_free(struct names *);
 %token REQUIRE "require" RESOLVER "resolver" RETRIES "retries"
 %token RETURNAFTER "return-after" ROUTER "router" ROUTES "routes"
 %token SECOND "second" SECONDARY "secondary" SERVICES "services"
-%token SIGNER "signer" SOCKET "socket" STATE "state" STDERR "stderr" SYSLOG "syslog"
+%token SIGNER "signer" SOCKET "socket" STATE "state" STDERR "stderr"
+%token SYSLOG "syslog"
 %token THRESHOLD "threshold" TIMEOUT "timeout" TLS "tls" TOKEN "token"
 %token UNKNOWNAFTER "unknown-after" UP "up" USER "user" VERIFY "verify"
 %token WAIT "wait" WARNING "warning" WINDOW "window" WITHDRAW "withdraw"
@@ -182,12 +184,11 @@ static void list_free(struct names *);
 
 %type <number> yesno decimal endpoint user level port fast require except
 %type <number> side which timeout retries burst states numbers advert steer
-%type <number> failed expect size
-%type <rotation> rotation
-%type <string> cloudname cloudkey
+%type <number> failed expect size keep
 %type <names> list strings
-%type <string> group readonly
+%type <string> group readonly cloudname cloudkey
 %type <row> actions action
+%type <rotation> rotation
 
 %%
 
@@ -332,27 +333,6 @@ logging		: LOG LEVEL level {
 		}
 		| METRICS LISTEN ON STRING PORT NUMBER {
 			set_listen($4, $6);
-		}
-		;
-
-rotation	: %empty {
-			$$ = (struct rotation) { 0 };
-		}
-		| MAXSIZE size {
-			$$ = (struct rotation) { $2, KEEP_DEFAULT };
-		}
-		| MAXSIZE size KEEP NUMBER {
-			$$ = (struct rotation) { $2,
-				(uint32_t)within("keep", $4, 0, KEEP_MAX) };
-		}
-		;
-
-size		: NUMBER {
-			$$ = within("max-size", $1, SIZE_LEAST, SIZE_MOST);
-		}
-		| STRING {
-			$$ = size_bytes($1);
-			free($1);
 		}
 		;
 
@@ -578,6 +558,24 @@ level		: DEBUG		{ $$ = LOG_DEBUG; }
 		| ERROR		{ $$ = LOG_ERR; }
 		;
 
+rotation	: %empty {
+			memset(&$$, 0, sizeof($$));
+		}
+		| MAXSIZE size keep {
+			$$ = rotation($2, $3);
+		}
+		;
+
+size		: NUMBER
+		| STRING {
+			$$ = size_of($1);
+		}
+		;
+
+keep		: %empty	{ $$ = KEEP_DEFAULT; }
+		| KEEP NUMBER	{ $$ = $2; }
+		;
+
 timeout		: CONNECT	{ $$ = TIMEOUT_CONNECT; }
 		| API		{ $$ = TIMEOUT_API; }
 		| HEALTH	{ $$ = TIMEOUT_HEALTH; }
@@ -754,6 +752,39 @@ set_string(int st, char **dest, char *value, const char *(*check)(const char *))
 	free(value);
 }
 
+/* Bytes, from a number with K or M behind it, which is freed; -1: an error. */
+static int64_t
+size_of(char *text)
+{
+	int64_t size = 0, unit = 0;
+	const char *p = text;
+
+	for (; isdigit((u_char)*p); p++) {
+		if (size < LOG_MAX)
+			size = size * 10 + (*p - '0');
+	}
+	if (p != text && strcmp(p, "K") == 0)
+		unit = 1024;
+	else if (p != text && strcmp(p, "M") == 0)
+		unit = 1024 * 1024;
+	if (unit == 0)
+		yyerror("max-size \"%s\": expected a number of bytes, "
+		    "kilobytes (K) or megabytes (M)", text);
+	free(text);
+	return (unit == 0 ? -1 : size * unit);
+}
+
+static struct rotation
+rotation(int64_t size, int64_t keep)
+{
+	struct rotation result = { 0 };
+
+	if (size != -1)
+		result.size = within("max-size", size, LOG_MIN, LOG_MAX);
+	result.keep = within("keep", keep, 0, KEEP_MAX);
+	return (result);
+}
+
 /* Takes the region over; the router has told if this is not its place. */
 static void
 set_router_region(int side, char *region)
@@ -768,21 +799,6 @@ set_router_region(int side, char *region)
 		free(region);
 	else
 		cur->router_region[side] = region;
-}
-
-/* "10M" and the like, in bytes. */
-static int64_t
-size_bytes(const char *text)
-{
-	char *end;
-	long long n = strtoll(text, &end, 10);
-	int shift = strcmp(end, "K") == 0 ? 10 : strcmp(end, "M") == 0 ? 20 : 0;
-
-	if (end != text && shift > 0 && n >= 0 && n <= SIZE_MOST >> shift)
-		return (within("max-size", n << shift, SIZE_LEAST, SIZE_MOST));
-	yyerror("max-size: expected a number of bytes, as in 500K or 10M, not "
-	    "\"%s\"", text);
-	return (SIZE_LEAST);
 }
 
 static bool

@@ -128,16 +128,27 @@ print_users(FILE *fp, const struct conf *conf)
 }
 
 static void
-print_log(FILE *fp, const char *statement, const char *path,
+print_log(FILE *fp, const char *before, const char *path,
     const struct rotation *rotation)
 {
+	uint64_t size = rotation->size;
+	const char *unit = "";
+
 	if (path == NULL)
 		return;
-	print_string(fp, statement, path, "");
-	if (rotation->max_size > 0)
-		fprintf(fp, " max-size %lld keep %u",
-		    (long long)rotation->max_size, rotation->keep);
-	fprintf(fp, "\n");
+	print_string(fp, before, path, "");
+	if (size > 0) {
+		if (size % (1024 * 1024) == 0) {
+			size /= 1024 * 1024;
+			unit = "M";
+		} else if (size % 1024 == 0) {
+			size /= 1024;
+			unit = "K";
+		}
+		fprintf(fp, " max-size %llu%s keep %u",
+		    (unsigned long long)size, unit, rotation->keep);
+	}
+	fputc('\n', fp);
 }
 
 static void

@@ -219,7 +219,7 @@ class Cramped(Daemon):
         return there
 
 
-FULL = ("/events: lines are being lost", "/log: lines are being lost",
+FULL = ("/events: events are being lost", "/log: lines are being lost",
         "/state.json: cannot be written")
 
 

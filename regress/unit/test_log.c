@@ -49,6 +49,7 @@ test_level(void **state)
 {
 	(void)state;
 	log_debug("no");
+	log_put(LOG_DEBUG, "", "no, from a child");
 	assert_int_equal(seen.count, 0);
 	log_info("yes");
 	assert_int_equal(seen.priority, LOG_INFO);
