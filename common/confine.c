@@ -290,6 +290,7 @@ confine(const struct confinement *how)
 		fatal("PR_SET_NO_NEW_PRIVS");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		fatal("PR_SET_DUMPABLE");
+	/* Of no use if the parent has another user: then it may not kill us. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		fatal("PR_SET_PDEATHSIG");
 	abi = confine_landlock(how->ports, how->nports);
