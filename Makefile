@@ -30,7 +30,8 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-jsonschema logrotate
+	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
+BROWSER_PACKAGES = chromium
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
