@@ -14,6 +14,7 @@ SBINDIR ?=	$(PREFIX)/sbin
 LIBEXECDIR ?=	$(PREFIX)/libexec/mt-gcpd
 MANDIR ?=	$(PREFIX)/share/man
 SYSCONFDIR ?=	/etc
+DATADIR ?=	$(PREFIX)/share
 STATEDIR ?=	/var/lib/mt-gcpd
 B ?=		build
 PYTHON ?=	/usr/bin/python3
@@ -221,7 +222,8 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(DATADIR)/mt-gcpd \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
 	$(INSTALL) -m 755 $(B)/mt-gcpd $(B)/mt-gcpctl $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(CHILDREN:%=$(B)/libexec/mt-gcpd-%) \
@@ -234,6 +236,11 @@ install: all
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
+	$(INSTALL) -m 644 etc/mt-gcpd.rules.yml etc/mt-gcpd.dashboard.json \
+	    $(DESTDIR)$(DATADIR)/mt-gcpd
+	$(INSTALL) -m 644 etc/mt-gcpd.bash-completion \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpctl
+	ln -sf mt-gcpctl $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpd
 
 # What install put there, and nothing else: not the configuration in use, and
 # not the state.
@@ -245,8 +252,12 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpctl.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
-	-rmdir $(DESTDIR)$(LIBEXECDIR)
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf \
+	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.rules.yml \
+	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.dashboard.json \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpctl \
+	    $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpd
+	-rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR)/mt-gcpd
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(STATEDIR)
 endif
