@@ -29,6 +29,7 @@ static struct {
 static void engine_tick(evutil_socket_t, short, void *);
 static void engine_late(evutil_socket_t, short, void *);
 static void engine_commit(evutil_socket_t, short, void *);
+static void engine_last_word(struct failover *);
 
 /* All failovers, for the state file.  Returns how many. */
 size_t
@@ -43,6 +44,7 @@ engine_add(struct failover *failover, const struct failover_conf *conf)
 {
 	failover->conf = conf;
 	machine_init(&failover->machine);
+	failover->began = BEGAN_START;
 	failover->decision.interval = conf->policy.interval;
 	failover->tick = evtimer_new(engine.base, engine_tick, failover);
 	failover->deadline = evtimer_new(engine.base, engine_late, failover);
@@ -56,6 +58,7 @@ engine_drop(struct failover *failover)
 	region_forget(&failover->memory[LOCAL]);
 	region_forget(&failover->memory[REMOTE]);
 	free(failover->remembered);
+	json_decref(failover->inputs);
 	event_free(failover->tick);
 	event_free(failover->deadline);
 }
@@ -111,6 +114,7 @@ engine_inherit(struct failover *failover, struct failover *old)
 	memset(old->memory, 0, sizeof(old->memory));
 	memset(old->side, 0, sizeof(old->side));
 	old->remembered = NULL;
+	old->inputs = NULL;
 	failover->conf = conf;
 	failover->tick = tick;
 	failover->deadline = deadline;
@@ -121,6 +125,8 @@ engine_inherit(struct failover *failover, struct failover *old)
 	if (!engine_same_place(conf, old->conf)) {
 		machine_restore(&failover->machine, old->machine.current,
 		    old->machine.entered);
+		if (failover->began == BEGAN_NOT)
+			failover->began = BEGAN_RELOAD;
 		memset(failover->had_peers, 0, sizeof(failover->had_peers));
 		memset(failover->breaker, 0, sizeof(failover->breaker));
 		memset(failover->drift, 0, sizeof(failover->drift));
@@ -166,8 +172,10 @@ engine_reload(const struct conf *conf)
 		if (engine_add(failover, fc) == -1)
 			fatalx("engine_reload");
 		old = engine_named(engine.failover, before, fc->name);
-		if (old != NULL)
+		if (old != NULL) {
+			engine_last_word(old);
 			engine_inherit(failover, old);
+		}
 		statefile_dirty(failover);
 		failover++;
 	}
@@ -465,7 +473,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		head.result = RESULT_SKIPPED;
 	event_emit(&head,
 	    json_pack("{s:i, s:i, s:f, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, "
-		      "s:b, s:b}",
+		      "s:b, s:b, s:O?}",
 		"state_code", decision->read, "current_state",
 		decision->current, "time_in_state_seconds", age,
 		"health_status",
@@ -481,7 +489,32 @@ engine_cycle_event(struct failover *failover, int64_t now)
 			&decision->actions),
 		"plan", engine_plan_details(&failover->plan), "pending",
 		engine_pending_details(decision), "passive_mode",
-		failover->conf->passive, "held", failover->orders.hold));
+		failover->conf->passive, "held", failover->orders.hold,
+		"inputs", failover->inputs));
+}
+
+/* Keep, for the event, what the step that comes next is given.  Each file of
+ * events begins with the memory that the step before has left. */
+static void
+engine_inputs(struct failover *failover, int64_t now)
+{
+	struct inputs inputs = {
+		.clock = now,
+		.local_bgp = failover->sample.bgp[LOCAL],
+		.hold = failover->orders.hold,
+		.force = failover->orders.force,
+		.acknowledged = failover->acknowledged,
+		.began = failover->began,
+		.remembers = failover->began != BEGAN_NOT ||
+		    failover->opened != event_opened(),
+		.memory = failover->machine,
+	};
+
+	json_decref(failover->inputs);
+	failover->inputs = inputs_write(&inputs);
+	failover->acknowledged = false;
+	failover->began = BEGAN_NOT;
+	failover->opened = event_opened();
 }
 
 /* What is remembered of services and peers, in one number: has it changed? */
@@ -516,6 +549,15 @@ engine_act(struct failover *failover)
 	if (failover->reported < failover->cycle && !failover->running)
 		engine_cycle_event(failover, now);
 	log_setcorr("");
+}
+
+/* Say how a cycle ended whose plan will not be made any more. */
+static void
+engine_last_word(struct failover *failover)
+{
+	if (failover->unsaved && !failover->running &&
+	    failover->reported < failover->cycle)
+		engine_cycle_event(failover, mono_ms());
 }
 
 /*
@@ -589,6 +631,7 @@ engine_cycle_end(struct failover *failover)
 	breakers_cycle(failover, now);
 	cycle_sample(failover, now);
 	operator_orders(failover);
+	engine_inputs(failover, now);
 	machine_step(&failover->machine, &failover->conf->policy,
 	    &failover->orders, &failover->sample, now, &failover->decision);
 	if (engine_memory(failover) != memory)
@@ -679,6 +722,7 @@ engine_stop(void)
 	engine.stopping = true;
 	for (i = 0; i < engine.count; i++) {
 		failover = &engine.failover[i];
+		engine_last_word(failover);
 		evtimer_del(failover->tick);
 		evtimer_del(failover->deadline);
 		failover->running = false;

@@ -20,7 +20,8 @@
 static struct {
 	const char *path;
 	int fd;
-	bool full; /* a write failed, and that was said */
+	unsigned int opened; /* how often, up to now */
+	bool full;	     /* a write failed, and that was said */
 	bool debug;
 	bool to_stderr;
 } events = { .fd = -1 };
@@ -58,7 +59,16 @@ event_open(const struct conf *conf)
 		    strerror(errno));
 		return (-1);
 	}
+	events.opened++;
 	return (0);
+}
+
+/* How often has an event file been opened?  A new one begins to be written
+ * each time: what the events of the old one have told is not known there. */
+unsigned int
+event_opened(void)
+{
+	return (events.opened);
 }
 
 /* Go on as a new configuration, which must outlive the events, says; a file
@@ -94,6 +104,7 @@ event_reopen(void)
 	if (events.fd != -1)
 		close(events.fd);
 	events.fd = fd;
+	events.opened++;
 }
 
 static json_t *

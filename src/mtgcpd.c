@@ -28,7 +28,8 @@ static __dead void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-f file]\n");
+	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-f file] "
+	    "[-r events]\n");
 	exit(2);
 }
 
@@ -582,6 +583,7 @@ print_version(void)
 
 struct options {
 	const char *file;
+	const char *replay;
 	bool foreground;
 	bool check;
 	bool print;
@@ -595,7 +597,7 @@ get_options(struct options *options, int argc, char *argv[])
 	int ch;
 
 	options->file = CONF_FILE;
-	while ((ch = getopt(argc, argv, "D:df:nptVv")) != -1) {
+	while ((ch = getopt(argc, argv, "D:df:npr:tVv")) != -1) {
 		switch (ch) {
 		case 'D':
 			if (conf_macro(optarg) == -1) {
@@ -617,6 +619,9 @@ get_options(struct options *options, int argc, char *argv[])
 			break;
 		case 'p':
 			options->print = true;
+			break;
+		case 'r':
+			options->replay = optarg;
 			break;
 		case 't':
 			options->test = true;
@@ -650,7 +655,9 @@ main(int argc, char *argv[])
 	mtgcpd.verbose = options.verbose;
 	if (options.verbose)
 		conf->log_level = LOG_DEBUG;
-	if (options.print)
+	if (options.replay != NULL)
+		status = replay_file(conf, options.replay);
+	else if (options.print)
 		conf_print(conf, stdout);
 	else if (conf_check_files(conf) == -1)
 		status = 1;
