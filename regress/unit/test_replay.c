@@ -165,6 +165,21 @@ tell_cycle(const struct one *one, const struct inputs *inputs)
 	    details);
 }
 
+/* What the cycle saw of both routers. */
+static void
+tell_routers(const struct one *one)
+{
+	int side;
+
+	for (side = LOCAL; side < SIDES; side++)
+		tell("health_check_result", "check_bgp_sessions",
+		    one->conf->name,
+		    json_pack("{s:s, s:o, s:s}", "region",
+			one->conf->router_region[side], "sample",
+			event_verdict(one->sample.bgp[side]), "router",
+			one->conf->router[side]));
+}
+
 /* One cycle, as the daemon makes it. */
 static void
 step(struct one *one)
@@ -186,6 +201,8 @@ step(struct one *one)
 	    &one->decision);
 	one->next.began = BEGAN_NOT;
 	one->next.remembers = one->next.acknowledged = false;
+	if (!record.exact)
+		tell_routers(one);
 	tell_cycle(one, &inputs);
 	record.moves[record.files - 1] += one->decision.changed;
 	one->moves += one->decision.changed;
@@ -431,7 +448,6 @@ test_guess(void **state __unused)
 		seed = 815 + (uint64_t)i;
 		random_policy(&web);
 		random_policy(&mail);
-		web.policy.local_bgp = mail.policy.local_bgp = false;
 		begin();
 		record.exact = false;
 		tell("daemon_lifecycle", "startup", NULL, json_object());
