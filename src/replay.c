@@ -83,10 +83,19 @@ tell(const struct replay *replay, size_t line, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+/* Leave out the line, for a reason that may quote from it what no terminal
+ * should see. */
 static void
 skip(const struct replay *replay, const char *why)
 {
-	tell(replay, replay->line, "%s; skipped", why);
+	char text[JSON_ERROR_TEXT_LENGTH];
+	char *c;
+
+	strlcpy(text, why, sizeof(text));
+	for (c = text; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	tell(replay, replay->line, "%s; skipped", text);
 }
 
 /* An instant of the wall clock, in UTC: 24 characters. */
@@ -531,7 +540,7 @@ play_line(struct replay *replay, const char *text, size_t len)
 	size_t i;
 
 	if (event == NULL)
-		tell(replay, replay->line, "%s; skipped", error.text);
+		skip(replay, error.text);
 	else if (*type == '\0')
 		skip(replay, "not an event");
 	for (i = 0; i < sizeof(players) / sizeof(players[0]); i++)

@@ -135,7 +135,7 @@ def test_incident(place, clouds):
     lines = first.read_text().splitlines()
     stranger = daemon.cycles()[-1]
     stranger["failover"] = "B\u001b[2J"
-    lines[1:1] = ["", "{", "[1]", '{"event_type": "health_check_cycle"}',
+    lines[1:1] = ["", "{\u001b[2J", "[1]", '{"event_type": "health_check_cycle"}',
                   json.dumps(stranger), json.dumps(stranger), '{"a": 1}',
                   '{"event_type": "health_check_cycle", "failover": "A", '
                   '"timestamp": 1, "details": {"current_state": 9}}',
@@ -149,8 +149,9 @@ def test_incident(place, clouds):
     said = done.stderr.decode().splitlines()
     assert [line.split(": ")[0] for line in said] == [
         f"stdin:{n}" for n in (2, 3, 4, 5, 6, 8, 9, 11)]
+    assert all(line.isprintable() for line in said), said
     assert said[4] == \
-        'stdin:6: failover "B\\u001b[2J" is not in the configuration'
+        'stdin:6: failover "B\\u001B[2J" is not in the configuration'
     assert all(line.endswith("; skipped") for line in
                said[:4] + said[5:]), said
 
