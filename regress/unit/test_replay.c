@@ -544,6 +544,53 @@ test_other_restart(void **state __unused)
 	clear();
 }
 
+/* And its age, on the clock of a host that has started anew. */
+static void
+test_other_reboot(void **state __unused)
+{
+	char *text;
+
+	plain();
+	cycles(V_YES, V_YES, 2);
+	cycles(V_NO, V_YES, 2);
+	cycles(V_YES, V_YES, 2);
+	record.boot += record.clock;
+	record.clock = 0;
+	machine_restore(&ones[0].machine, 1, -10 * SECOND);
+	ones[0].next.began = BEGAN_START;
+	cycles(V_NO, V_YES, 8);
+	same(0);
+	/* 50 s of the dwell time have passed before the host started. */
+	web.policy.dwell = 100 * SECOND;
+	text = play(0, 1);
+	assert_non_null(strstr(text, "1 -> 2    -         differs\n"));
+	assert_non_null(
+	    strstr(text, "state 1: 40.0, 100.0; state 2: 90.0, 30.0"));
+	free(text);
+	clear();
+}
+
+/* An administrator has let go of the brake, and the daemon has started again
+ * before the next cycle. */
+static void
+test_ack(void **state __unused)
+{
+	plain();
+	web.policy.brake = 1;
+	cycles(V_YES, V_YES, 1);
+	cycles(V_NO, V_YES, 1);
+	cycles(V_YES, V_YES, 1);
+	cycles(V_NO, V_YES, 1);
+	assert_true(ones[0].machine.braked);
+	tell("operator_command", "ack", "web", json_object());
+	machine_restore(&ones[0].machine, 2, ones[0].machine.entered);
+	ones[0].next.began = BEGAN_START;
+	cycles(V_YES, V_YES, 2);
+	assert_int_equal(ones[0].machine.current, 1);
+	same(0);
+	clear();
+}
+
 /* The end of a cycle may be told again, and a cycle that was given up has none:
  * no more has been sampled. */
 static void
@@ -655,6 +702,8 @@ main(void)
 		cmocka_unit_test(test_guess),
 		cmocka_unit_test(test_other),
 		cmocka_unit_test(test_other_restart),
+		cmocka_unit_test(test_other_reboot),
+		cmocka_unit_test(test_ack),
 		cmocka_unit_test(test_told_twice),
 		cmocka_unit_test(test_inputs),
 	};
