@@ -319,9 +319,10 @@ player_restore(struct player *player, const struct heard *heard)
 }
 
 /*
- * The daemon has started anew.  It takes its state from its file; that of the
- * replay may be another one by now, and is kept then.  But if the file was not
- * what the daemon had left there, it is the file that counts.
+ * The daemon has started anew.  It takes its state, and the times to the
+ * millisecond, from its file; those of the replay may be others by now, and are
+ * kept then.  But if the file was not what the daemon had left there, it is the
+ * file that counts.
  */
 static void
 player_restart(struct player *player, const struct heard *heard)
@@ -331,7 +332,7 @@ player_restart(struct player *player, const struct heard *heard)
 
 	if (heard->inputs.remembers &&
 	    (memory->current != player->recorded ||
-		(memory->current == own->current &&
+		(player->different == 0 && memory->current == own->current &&
 		    memory->nmoves == own->nmoves &&
 		    memory->braked == own->braked)))
 		player->machine = *memory;
