@@ -29,6 +29,7 @@ static struct {
 static void engine_tick(evutil_socket_t, short, void *);
 static void engine_late(evutil_socket_t, short, void *);
 static void engine_commit(evutil_socket_t, short, void *);
+static void engine_last_word(struct failover *);
 
 /* All failovers, for the state file.  Returns how many. */
 size_t
@@ -45,6 +46,7 @@ engine_add(struct failover *failover, const struct failover_conf *conf)
 {
 	failover->conf = conf;
 	machine_init(&failover->machine);
+	failover->began = BEGAN_START;
 	failover->decision.interval = conf->policy.interval;
 	failover->plan.routes_at = failover->ended = -1;
 	failover->priority = -1;
@@ -62,6 +64,7 @@ engine_drop(struct failover *failover)
 	region_forget(&failover->memory[LOCAL]);
 	region_forget(&failover->memory[REMOTE]);
 	free(failover->remembered);
+	json_decref(failover->inputs);
 	event_free(failover->tick);
 	event_free(failover->deadline);
 }
@@ -118,6 +121,7 @@ engine_inherit(struct failover *failover, struct failover *old)
 	memset(old->side, 0, sizeof(old->side));
 	memset(old->seen, 0, sizeof(old->seen));
 	old->remembered = NULL;
+	old->inputs = NULL;
 	failover->conf = conf;
 	failover->tick = tick;
 	failover->deadline = deadline;
@@ -131,6 +135,8 @@ engine_inherit(struct failover *failover, struct failover *old)
 		cycle_forget(failover);
 		machine_restore(&failover->machine, old->machine.current,
 		    old->machine.entered);
+		if (failover->began == BEGAN_NOT)
+			failover->began = BEGAN_RELOAD;
 		memset(failover->had_peers, 0, sizeof(failover->had_peers));
 		memset(failover->breaker, 0, sizeof(failover->breaker));
 		memset(failover->drift, 0, sizeof(failover->drift));
@@ -176,8 +182,10 @@ engine_reload(const struct conf *conf)
 		if (engine_add(failover, fc) == -1)
 			fatalx("engine_reload");
 		old = engine_named(engine.failover, before, fc->name);
-		if (old != NULL)
+		if (old != NULL) {
+			engine_last_word(old);
 			engine_inherit(failover, old);
+		}
 		statefile_dirty(failover);
 		failover++;
 	}
@@ -463,7 +471,7 @@ engine_cycle_event(struct failover *failover, int64_t now)
 		head.result = RESULT_SKIPPED;
 	event_emit(&head,
 	    json_pack("{s:i, s:i, s:f, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, "
-		      "s:b, s:b}",
+		      "s:b, s:b, s:O?}",
 		"state_code", decision->read, "current_state",
 		decision->current, "time_in_state_seconds", age,
 		"health_status",
@@ -479,8 +487,33 @@ engine_cycle_event(struct failover *failover, int64_t now)
 			&decision->actions),
 		"plan", engine_plan_details(&failover->plan), "pending",
 		event_waiting(decision), "passive_mode",
-		failover->conf->passive, "held", failover->orders.hold));
+		failover->conf->passive, "held", failover->orders.hold,
+		"inputs", failover->inputs));
 	report_cycle(failover, head.result, now);
+}
+
+/* Keep, for the event, what the step that comes next is given.  Each file of
+ * events begins with the memory that the step before has left. */
+static void
+engine_inputs(struct failover *failover, int64_t now)
+{
+	struct inputs inputs = {
+		.clock = now,
+		.local_bgp = failover->sample.bgp[LOCAL],
+		.hold = failover->orders.hold,
+		.force = failover->orders.force,
+		.acknowledged = failover->acknowledged,
+		.began = failover->began,
+		.remembers = failover->began != BEGAN_NOT ||
+		    failover->opened != event_opened(),
+		.memory = failover->machine,
+	};
+
+	json_decref(failover->inputs);
+	failover->inputs = inputs_write(&inputs);
+	failover->acknowledged = false;
+	failover->began = BEGAN_NOT;
+	failover->opened = event_opened();
 }
 
 /* What is remembered of services and peers, in one number: has it changed? */
@@ -515,6 +548,15 @@ engine_act(struct failover *failover)
 	if (failover->reported < failover->cycle && !failover->running)
 		engine_cycle_event(failover, now);
 	log_setcorr("");
+}
+
+/* Say how a cycle ended whose plan will not be made any more. */
+static void
+engine_last_word(struct failover *failover)
+{
+	if (failover->unsaved && !failover->running &&
+	    failover->reported < failover->cycle)
+		engine_cycle_event(failover, mono_ms());
 }
 
 /*
@@ -590,6 +632,7 @@ engine_cycle_end(struct failover *failover)
 	cycle_sample(failover, now);
 	cycle_keep(failover, now);
 	operator_orders(failover);
+	engine_inputs(failover, now);
 	machine_step(&failover->machine, &failover->conf->policy,
 	    &failover->orders, &failover->sample, now, &failover->decision);
 	if (engine_memory(failover) != memory)
@@ -712,6 +755,7 @@ engine_stop(void)
 	engine.stopping = true;
 	for (i = 0; i < engine.count; i++) {
 		failover = &engine.failover[i];
+		engine_last_word(failover);
 		evtimer_del(failover->tick);
 		evtimer_del(failover->deadline);
 		failover->running = false;

@@ -50,6 +50,14 @@ event_open(const struct conf *conf)
 	return (0);
 }
 
+/* How often has an event file been opened?  A new one begins to be written
+ * each time: what the events of the old one have told is not known there. */
+unsigned int
+event_opened(void)
+{
+	return (events.file.begun);
+}
+
 /* Go on as a new configuration, which must outlive the events, says; a file
  * that cannot be opened leaves the old one in use. */
 void

@@ -22,6 +22,7 @@
  */
 
 #define ROTATED_LEN (PATH_MAX + 16)
+#define DOUBT	    4096 /* bytes, of a page */
 
 static int
 append(const char *path, int flags)
@@ -47,6 +48,7 @@ use(struct logfile *file, int fd)
 	if (file->fd != -1)
 		close(file->fd);
 	file->fd = fd;
+	file->begun++;
 	file->size = size_of(fd);
 	file->torn = false;
 }
@@ -218,6 +220,7 @@ rotate(struct logfile *file, size_t len)
 	if (ftruncate(file->fd, 0) == -1)
 		return (-1);
 	file->size = 0;
+	file->begun++;
 	return (0);
 }
 
@@ -272,6 +275,23 @@ append_line(struct logfile *file, const char *line, size_t len)
 	return (-1);
 }
 
+/* A line was written.  After a failure that may be one that was short enough
+ * for what is left of a full disk: so much has to be, before it is believed. */
+static void
+logfile_believe(struct logfile *file, size_t len)
+{
+	uint64_t lost = file->lost;
+
+	if (lost == 0)
+		return;
+	file->doubt -= len < file->doubt ? len : file->doubt;
+	if (file->doubt > 0)
+		return;
+	file->lost = 0;
+	log_warnx("%s: can be written again; %llu %s were lost", file->path,
+	    (unsigned long long)lost, file->what);
+}
+
 /*
  * Append a line, which ends in a newline.  If it cannot be written, this is
  * said once, and so is that it can be again, by log lines; the file does not
@@ -280,19 +300,14 @@ append_line(struct logfile *file, const char *line, size_t len)
 void
 logfile_write(struct logfile *file, const char *line, size_t len)
 {
-	uint64_t lost;
-
 	if (file->fd == -1 || file->telling)
 		return;
 	make_room(file, len);
 	if (append_line(file, line, len) == 0) {
-		lost = file->lost;
-		file->lost = 0;
-		if (lost > 0)
-			log_warnx("%s: can be written again; %llu %s were lost",
-			    file->path, (unsigned long long)lost, file->what);
+		logfile_believe(file, len);
 		return;
 	}
+	file->doubt = DOUBT;
 	if (file->lost++ > 0)
 		return;
 	file->telling = true;

@@ -15,12 +15,14 @@ struct logfile {
 	const char *path; /* NULL: there is none */
 	const char *what; /* that is lost if it cannot be written, plural */
 	struct rotation rotation;
-	int fd;	       /* -1: not open */
-	uint64_t size; /* bytes, unless somebody else writes it too */
-	uint64_t lost; /* lines that could not be written; that was said */
-	bool stuck;    /* it cannot be rotated; that was said */
-	bool torn;     /* it ends within a line */
-	bool telling;  /* of the file itself, on the other outputs */
+	int fd;		    /* -1: not open */
+	unsigned int begun; /* how often a file has been, up to now */
+	uint64_t size;	    /* bytes, unless somebody else writes it too */
+	uint64_t lost;	    /* lines that could not be written; that was said */
+	size_t doubt;	    /* bytes to be written well before that is over */
+	bool stuck;	    /* it cannot be rotated; that was said */
+	bool torn;	    /* it ends within a line */
+	bool telling;	    /* of the file itself, on the other outputs */
 };
 
 int logfile_open(struct logfile *, const char *path, const struct rotation *);

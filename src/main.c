@@ -21,7 +21,7 @@ usage(void)
 {
 	fprintf(stderr,
 	    "usage: mt-gcpd [-dnptVv] [-D macro=value] [-e file | "
-	    "-f file]\n");
+	    "-f file] [-r events]\n");
 	exit(2);
 }
 
@@ -40,8 +40,9 @@ print_version(void)
 }
 
 struct options {
-	const char *file; /* NULL: none was named */
-	bool env;	  /* it is an environment file */
+	const char *file;   /* NULL: none was named */
+	bool env;	    /* it is an environment file */
+	const char *replay; /* events, or NULL */
 	bool foreground;
 	bool check;
 	bool print;
@@ -54,7 +55,7 @@ get_options(struct options *options, int argc, char *argv[])
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "D:de:f:nptVv")) != -1) {
+	while ((ch = getopt(argc, argv, "D:de:f:npr:tVv")) != -1) {
 		switch (ch) {
 		case 'D':
 			if (conf_macro(optarg) == -1) {
@@ -81,6 +82,9 @@ get_options(struct options *options, int argc, char *argv[])
 			break;
 		case 'p':
 			options->print = true;
+			break;
+		case 'r':
+			options->replay = optarg;
 			break;
 		case 't':
 			options->test = true;
@@ -117,7 +121,9 @@ main(int argc, char *argv[])
 	mtgcpd.verbose = options.verbose;
 	if (options.verbose)
 		conf->log_level = LOG_DEBUG;
-	if (options.print)
+	if (options.replay != NULL)
+		status = replay_file(conf, options.replay);
+	else if (options.print)
 		conf_print(conf, stdout);
 	else if (conf_check_files(conf) == -1)
 		status = 1;

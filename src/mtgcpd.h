@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "breaker.h"
 #include "channel.h"
@@ -159,6 +160,25 @@ struct reaction {
 	bool written;	 /* of that plan */
 };
 
+/* Why a state machine knows nothing but its current state before a step. */
+enum began {
+	BEGAN_NOT,
+	BEGAN_START,  /* of the daemon, or of this failover in it */
+	BEGAN_RELOAD, /* it looks after another place now */
+};
+
+/* What a step of the state machine was given, beside the samples. */
+struct inputs {
+	int64_t clock;
+	enum verdict local_bgp;
+	bool hold;
+	int force;	   /* a state; STATE_NONE: none */
+	bool acknowledged; /* since the step before */
+	enum began began;
+	bool remembers; /* memory is that of the machine before the step */
+	struct machine memory;
+};
+
 /* A failover at run time. */
 struct failover {
 	const struct failover_conf *conf;
@@ -186,6 +206,10 @@ struct failover {
 	int64_t due; /* when the prober has to have reported */
 	struct cycle_side side[SIDES];
 	struct sample sample;
+	enum began began;      /* before the next step */
+	bool acknowledged;     /* since the last one */
+	unsigned int opened;   /* event file that the memory was told to */
+	json_t *inputs;	       /* of the last step; NULL: none yet */
 	uint32_t parts;	       /* that this cycle asks for */
 	uint32_t failed_parts; /* of those, in which a call failed */
 	bool calls_failed;
@@ -281,6 +305,7 @@ size_t engine_failovers(struct failover **);
 int event_open(const struct conf *);
 void event_reload(const struct conf *);
 void event_reopen(void);
+unsigned int event_opened(void);
 void event_emit(const struct event_head *, json_t *details);
 json_t *event_verdict(enum verdict);
 json_t *event_waiting(const struct decision *);
@@ -306,6 +331,12 @@ void hosts_resolved(const struct imsg *);
 void hosts_nameservers(struct nameservers *);
 uint16_t url_host(const char *url, char *host, size_t);
 void hosts_free(void);
+
+/* inputs.c */
+json_t *inputs_write(const struct inputs *);
+int inputs_read(struct inputs *, const json_t *);
+int inputs_verdict(enum verdict *, const json_t *);
+int inputs_number(int64_t *, const json_t *, int64_t min, int64_t max);
 
 /* notify.c */
 void notify_open(void);
@@ -372,6 +403,10 @@ json_t *failover_remember(const struct failover *, int64_t shift);
 void failover_recall(struct failover *, const json_t *, int64_t shift,
     int64_t now);
 
+/* replay.c */
+int replay(const struct conf *, FILE *in, const char *name, FILE *out);
+int replay_file(const struct conf *, const char *path);
+
 /* show.c; the parts of show_failover() */
 enum show {
 	SHOW_CHECKS = 1,
@@ -383,6 +418,7 @@ json_t *show_daemon(void);
 json_t *show_failover(const struct failover *, unsigned int what);
 json_t *show_history(const char *name);
 json_t *show_orders(const struct failover *);
+
 /* report.c */
 int report_listen(const struct conf *);
 void report_open(struct channel *);

@@ -109,6 +109,7 @@ operator_ack(struct failover *failover)
 	int object;
 
 	machine_ack(&failover->machine);
+	failover->acknowledged = true;
 	for (object = 0; object < OBJECTS; object++)
 		drift_forget(&failover->drift[object]);
 	log_info("%s: acknowledged", failover->conf->name);

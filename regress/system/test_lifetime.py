@@ -258,7 +258,8 @@ def test_full_disk(place, clouds):
     (daemon.disk / "fill").unlink()
     clouds.health("region-b", "UNHEALTHY")
     wait_until(daemon.shows(3), what="state 3 again")
-    wait_until(lambda: daemon.stderr().count("again") >= 3, what="all said")
+    wait_until(lambda: daemon.chatter() and
+               daemon.stderr().count("again") >= 3, what="all said")
     for what in ("/events: can be written again", "/log: can be written again",
                  "/state.json: written again"):
         assert daemon.stderr().count(what) == 1, what

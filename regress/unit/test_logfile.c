@@ -336,6 +336,8 @@ limit(rlim_t bytes)
 static void
 test_unwritable(void **state)
 {
+	static char line[4096 + 2];
+
 	(void)state;
 	(void)signal(SIGXFSZ, SIG_IGN);
 	begin(0, 0);
@@ -349,14 +351,21 @@ test_unwritable(void **state)
 	limit(4);
 	put("ccc\n");
 	assert_int_equal(said.count, 1);
-	limit(RLIM_INFINITY);
+	/* a line that is short enough proves nothing */
+	limit(8);
 	put("ddd\n");
+	put("eee\n");
+	assert_int_equal(said.count, 1);
+	holds("log", "aaa\nddd\n");
+	limit(RLIM_INFINITY);
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	put("fff\n");
+	assert_int_equal(said.count, 1);
+	put(line);
 	assert_int_equal(said.count, 2);
 	assert_string_equal(said.text,
-	    "log: can be written again; 2 lines were lost");
-	put("eee\n");
-	assert_int_equal(said.count, 2);
-	holds("log", "aaa\nddd\ntold\neee\n");
+	    "log: can be written again; 3 lines were lost");
 }
 
 /* What is no regular file is never renamed. */
