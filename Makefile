@@ -35,7 +35,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 BROWSER_PACKAGES = chromium
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifeq ($(filter deps demo regress model lint clean,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo regress regress-long model lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -290,7 +290,7 @@ define promtool
 	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
 endef
 
-.PHONY: deps demo regress model lint clean
+.PHONY: deps demo regress regress-long model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
 	$(users)
@@ -304,6 +304,9 @@ regress: deps
 	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
+
+regress-long: deps
+	@$(MAKE) --no-print-directory long
 
 model:
 	$(call packages,gcc libc6-dev make spin)

@@ -162,10 +162,11 @@ class Judge:
 
     def read_daemons(self):
         self.cycles = {}
-        self.row = {}
+        self.row, self.bound = {}, {}
         for side in "AB":
             self.row[side] = Line(0)
             self.cycles[side] = []
+            self.bound[side] = []  # when it was held or passive
             for event in self.events[side]:
                 details, t = event["details"], event["timestamp"]
                 if event["event_type"] == "state_transition":
@@ -173,6 +174,8 @@ class Judge:
                 elif event["event_type"] == "health_check_cycle":
                     self.row[side].add(t, details["current_state"])
                     self.cycles[side].append((t, details["state_code"]))
+                    if details["held"] or details["passive_mode"]:
+                        self.bound[side].append(t)
 
     def runs(self, side, t):
         return any(start <= t and (end is None or t <= end)
@@ -289,6 +292,9 @@ class Judge:
             return True
         if any(code == 0 for t, code in self.cycles[home]
                if start <= t <= end):
+            return True
+        # It is held or passive, or has just been so.
+        if any(start - UNDER_WAY <= t <= end for t in self.bound[home]):
             return True
         return any(entry.get("fault") and start <= entry["t"] <= end
                    and entry.get("scope") in ("cloudflare", "compute")

@@ -3,8 +3,8 @@
 
 """Two daemons, mirror images of each other, under random scripts of outages:
 regions that are sick, sessions that are lost, clouds that fail in all manners,
-other writers, daemons that are stopped, killed and started again.  Then all
-faults end, and the world stays as it is.
+other writers, daemons that are stopped, killed, started again, held and made
+passive.  Then all of that ends, and the world stays as it is.
 
 What has to hold is read from what the clouds have seen; see the judge.
 
@@ -16,13 +16,14 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
 
 import checks
 from checks import DESIRED
-from harness import PROJECT, SIDES, Workplace, wait_until
+from harness import BUILD, PROJECT, SIDES, Workplace, wait_until
 from judge import Judge
 
 SEEDS = [int(os.environ["MTGCPD_SEED"])] if "MTGCPD_SEED" in os.environ \
@@ -115,7 +116,7 @@ class Script:
     def step(self, dice):
         kind = dice.choices(
             ["region", "session", "fault", "operation", "foreign", "heal",
-             "daemon"], [6, 4, 6, 2, 1, 2, 4])[0]
+             "daemon", "order"], [6, 4, 6, 2, 1, 2, 4, 3])[0]
         side = dice.choice("AB")
         pause = round(dice.choice([0.05, 0.3, 0.8, 1.5, 2.5])
                       * dice.uniform(0.6, 1.4), 2)
@@ -138,6 +139,9 @@ class Script:
                 kind, what = "heal", ()
         elif kind == "heal":
             what = ()
+        elif kind == "order":
+            what = (side, dice.choice(["hold", "hold", "release", "passive",
+                                       "active"]))
         else:
             what = (side, dice.choice(["TERM", "KILL", "KILL", "start",
                                        "start"]))
@@ -166,7 +170,8 @@ timeout health 1
 timeout api 1
 timeout cloudflare 1
 timeout cloudflare-bulk 1
-timeout bgp-update 3"""
+timeout bgp-update 3
+passive no"""
 
 
 class Play:
@@ -226,12 +231,44 @@ class Play:
             self.foreign(*what)
         elif kind == "heal":
             self.clouds.clear_faults()
+        elif kind == "order":
+            self.order(*what)
         else:
             side, how = what
             if how == "start" and not self.running(side):
                 self.start(side)
             elif how != "start" and self.running(side):
                 self.end(side, how)
+
+    def order(self, side, what):
+        """What an administrator may do; one who comes while the daemon starts
+        or reloads is sent away."""
+        daemon = self.daemons[side]
+        if what in ("passive", "active"):
+            text = daemon.conf.read_text().replace("passive yes", "passive no")
+            if what == "passive":
+                text = text.replace("passive no", "passive yes")
+            daemon.conf.write_text(text)
+            what = "reload"
+        if self.running(side):
+            subprocess.run([BUILD / "mt-gcpctl", "-s",
+                            daemon.directory / "sock", what], timeout=20,
+                           stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+
+    def obey_nobody(self, side):
+        """End all orders, and wait until that is so."""
+        self.order(side, "active")
+
+        def free():
+            self.order(side, "release")
+            last = self.daemons[side].cycles()[-1:]
+            if last and last[0]["details"]["passive_mode"]:
+                self.order(side, "active")
+            return last and last[0]["timestamp"] > self.ended and not (
+                last[0]["details"]["passive_mode"]
+                or last[0]["details"]["held"])
+        wait_until(free, what="no orders", step=0.3)
 
     def foreign(self, side, what, when, number):
         """Another program writes what it has read now, and something of its
@@ -281,6 +318,8 @@ class Play:
             if not self.running(side):
                 self.start(side)
         self.ended = time.time()
+        for side in "AB":
+            self.obey_nobody(side)
         self.rows = {side: row(side, script.regions, script.sessions)
                      for side in "AB"}
         self.settling = Settling(self)
