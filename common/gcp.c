@@ -97,6 +97,25 @@ router_presence(const json_t *router, const struct router_targets *targets,
 	return (have == targets->npeers ? PRESENCE_ALL : PRESENCE_SOME);
 }
 
+/* Is this member of bgpPeerStatus one that can be told anything, and that is
+ * looked after?  Disabled peers never are, and where targets names peers, no
+ * others; router is NULL where it is not known: then all peers are enabled. */
+static bool
+peer_listens(const json_t *status_peer, const json_t *router,
+    const struct router_targets *targets)
+{
+	const char *name = json_text(status_peer, "name");
+	const json_t *config;
+
+	if (name == NULL || peer_status(status_peer) != V_YES)
+		return (false);
+	if (targets != NULL && targets->npeers > 0 &&
+	    !targets_name(targets, name))
+		return (false);
+	config = peer_find(json_object_get(router, "bgpPeers"), name);
+	return (config == NULL || peer_enabled(config));
+}
+
 /*
  * Has any peer that is up been told the prefix?  status is an answer of
  * getRouterStatus, whose advertisedRoutes are what the peer has really been
@@ -109,9 +128,8 @@ enum verdict
 status_announces(const json_t *status, const json_t *router,
     const struct router_targets *targets, const struct prefix *prefix)
 {
-	const json_t *config, *peers, *routes;
+	const json_t *peers, *routes;
 	json_t *peer;
-	const char *name;
 	bool up, listed;
 	size_t i;
 
@@ -119,14 +137,7 @@ status_announces(const json_t *status, const json_t *router,
 	    "bgpPeerStatus");
 	up = listed = false;
 	json_array_foreach(peers, i, peer) {
-		name = json_text(peer, "name");
-		if (name == NULL || peer_status(peer) != V_YES)
-			continue;
-		if (targets != NULL && targets->npeers > 0 &&
-		    !targets_name(targets, name))
-			continue;
-		config = peer_find(json_object_get(router, "bgpPeers"), name);
-		if (config != NULL && !peer_enabled(config))
+		if (!peer_listens(peer, router, targets))
 			continue;
 		up = true;
 		routes = json_object_get(peer, "advertisedRoutes");
@@ -137,6 +148,52 @@ status_announces(const json_t *status, const json_t *router,
 			return (V_YES);
 	}
 	return (up && !listed ? V_UNKNOWN : V_NO);
+}
+
+/*
+ * For how many seconds has a session been up, of those that count as in
+ * status_announces(), the youngest one?  -1: none is, or the answer does not
+ * say (uptimeSeconds is a decimal string).
+ */
+int64_t
+status_uptime(const json_t *status, const json_t *router,
+    const struct router_targets *targets)
+{
+	const char *text, *error;
+	int64_t uptime, youngest = -1;
+	const json_t *peers;
+	json_t *peer;
+	size_t i;
+
+	peers = json_object_get(json_object_get(status, "result"),
+	    "bgpPeerStatus");
+	json_array_foreach(peers, i, peer) {
+		text = json_text(peer, "uptimeSeconds");
+		if (text == NULL || !peer_listens(peer, router, targets))
+			continue;
+		uptime = strtonum(text, 0, INT32_MAX, &error);
+		if (error == NULL && (youngest == -1 || uptime < youngest))
+			youngest = uptime;
+	}
+	return (youngest);
+}
+
+/* Is any peer up that is looked after, as in status_announces()? */
+bool
+status_any_up(const json_t *status, const json_t *router,
+    const struct router_targets *targets)
+{
+	const json_t *peers;
+	json_t *peer;
+	size_t i;
+
+	peers = json_object_get(json_object_get(status, "result"),
+	    "bgpPeerStatus");
+	json_array_foreach(peers, i, peer) {
+		if (peer_listens(peer, router, targets))
+			return (true);
+	}
+	return (false);
 }
 
 /*

@@ -45,6 +45,10 @@ enum presence router_presence(const json_t *router,
     const struct router_targets *, const struct prefix *);
 enum verdict status_announces(const json_t *status, const json_t *router,
     const struct router_targets *, const struct prefix *);
+int64_t status_uptime(const json_t *status, const json_t *router,
+    const struct router_targets *);
+bool status_any_up(const json_t *status, const json_t *router,
+    const struct router_targets *);
 enum verdict peer_status(const json_t *status_peer);
 
 #endif /* MTGCPD_GCP_H */

@@ -21,10 +21,13 @@
 #define ROUNDS_MAX  3	 /* merges, if somebody else writes meanwhile */
 #define REPEATS_MAX 2	 /* of a PATCH whose outcome is not known */
 
-/* What the prober asks for, too.  A router that is to be written is read as a
+/* Seconds in which a session that has come up may not have been told yet. */
+#define UPTIME_YOUNG 30
+
+/* What the prober asks for, and for how long a session is up.  A router that is to be written is read as a
  * whole. */
 #define STATUS_FIELDS                                                          \
-	"result(bgpPeerStatus(name,status,state,statusReason,"                 \
+	"result(bgpPeerStatus(name,status,state,statusReason,uptimeSeconds,"   \
 	"advertisedRoutes(destRange)))"
 
 static void write_read(struct job *);
@@ -539,41 +542,23 @@ router_look(struct job *job, const enum advert advert[PREFIXES])
 		    look_compare);
 }
 
-/* Is any peer that we look after up? */
-static bool
-any_peer_up(const struct job *job, const json_t *status)
-{
-	const json_t *config;
-	const char *name;
-	json_t *peer;
-	size_t i;
-
-	json_array_foreach(
-	    json_object_get(json_object_get(status, "result"), "bgpPeerStatus"),
-	    i, peer) {
-		name = json_text(peer, "name");
-		if (name == NULL || peer_status(peer) != V_YES ||
-		    (job->targets.npeers > 0 &&
-			!targets_name(&job->targets, name)))
-			continue;
-		config = peer_find(json_object_get(job->router, "bgpPeers"),
-		    name);
-		if (config == NULL || peer_enabled(config))
-			return (true);
-	}
-	return (false);
-}
-
+/* Have the peers been told?  V_UNKNOWN: the answer cannot say.  It has no list
+ * of routes either where a session has only just come up. */
 static enum verdict
 effect_of(struct job *job, const json_t *status, enum which p)
 {
 	char router[ROUTER_KEY_LEN];
+	enum verdict says;
+	int64_t uptime;
 
 	router_key(job, router);
-	return (
-	    told_effect(router, &job->wanted.prefix[p], job->wanted.advert[p],
-		status_announces(status, job->router, &job->targets,
-		    &job->wanted.prefix[p])));
+	says = status_announces(status, job->router, &job->targets,
+	    &job->wanted.prefix[p]);
+	uptime = status_uptime(status, job->router, &job->targets);
+	if (says == V_UNKNOWN && uptime >= 0 && uptime < UPTIME_YOUNG)
+		says = V_NO;
+	return (told_effect(router, &job->wanted.prefix[p],
+	    job->wanted.advert[p], says));
 }
 
 static void
@@ -618,7 +603,7 @@ effect_judge(void *who, const struct answered *answered)
 	}
 	if (missing && !poll_later(job, effect_poll)) {
 		snprintf(why, sizeof(why),
-		    any_peer_up(job, answered->json) ?
+		    status_any_up(answered->json, job->router, &job->targets) ?
 			"the peers of router %s have not been told" :
 			"no UP peer on router %s",
 		    job->act->conf.router);

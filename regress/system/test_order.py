@@ -248,6 +248,11 @@ def test_status_without_routes(place, clouds):
     """Where no session's status says what it is told, the configuration that
     was read back has to do."""
     clouds.settings(op_delay_ms=0, advert_lag_ms=0, bgp_members=False)
+    for peer in ("peer-a-1", "peer-a-2"):  # which are not up only just now
+        clouds.bgp("router-a", "UP", peer=peer)
+        clouds.patch({"projects": {PROJECT: {"regions": {"region-a": {
+            "routers": {"router-a": {"peer_status": {peer: {
+                "uptimeSeconds": "61773"}}}}}}}}})
     daemon = place.daemon(clouds, "A", QUICK)
     for state in (2, 1, 2, 1):
         settled(daemon, clouds, state)

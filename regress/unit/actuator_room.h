@@ -193,10 +193,11 @@ static struct {
 	json_t *told; /* the router as the peers know it */
 	int64_t told_at;
 	json_t *routes;
-	bool up;       /* the peers */
-	bool listed;   /* is advertisedRoutes in the status? */
-	int64_t lag;   /* until the peers are told */
-	int64_t delay; /* of operations; -1: never done */
+	bool up;	    /* the peers */
+	bool listed;	    /* is advertisedRoutes in the status? */
+	int64_t lag;	    /* until the peers are told */
+	const char *uptime; /* of the sessions, in seconds */
+	int64_t delay;	    /* of operations; -1: never done */
 	const char *op_error;
 	bool partial; /* of a PUT the first route is left out */
 	bool drops_weight;
@@ -412,6 +413,9 @@ serve_status(void)
 				json_text(range, "range")));
 		one = json_pack("{s:s, s:s}", "name", json_text(peer, "name"),
 		    "status", world.up ? "UP" : "DOWN");
+		if (world.uptime != NULL && world.up)
+			json_object_set_new(one, "uptimeSeconds",
+			    json_string(world.uptime));
 		if (world.listed && world.up)
 			json_object_set(one, "advertisedRoutes", routes);
 		json_decref(routes);
@@ -942,6 +946,7 @@ begin(const char *ranges, int priority)
 	world_router(ranges);
 	world_routes(priority);
 	world.up = world.listed = true;
+	world.uptime = NULL;
 	world.delay = 5;
 	world.google = "google-1";
 	world.cloudflare = "cloudflare-1";

@@ -1158,6 +1158,26 @@ blind_status(void **state)
 	assert_int_equal(ncomplaints, 1);
 }
 
+/* A session that has only just come up has no list yet. */
+static void
+young_session(void **state)
+{
+	(void)state;
+	begin("", 200);
+	world.listed = false;
+	world.uptime = "29";
+	plan("+.p");
+	run();
+	expect_done(PLAN_FAILED, 1, "effect");
+	assert_non_null(strstr(done(1)->error, "have not been told"));
+	assert_null(routes(1));
+	world.uptime = "30";
+	plan_as(0, 2, "+.p");
+	run();
+	assert_int_equal(done(2)->status, PLAN_DONE);
+	assert_int_equal(routes(2)->modified, 2);
+}
+
 /* An empty list is not shown at all, which is known once one has been. */
 static void
 list_seen_before(void **state)
@@ -2265,6 +2285,7 @@ main(void)
 		cmocka_unit_test(routes_change_meanwhile),
 		cmocka_unit_test(no_peer_up),
 		cmocka_unit_test(blind_status),
+		cmocka_unit_test(young_session),
 		cmocka_unit_test(list_seen_before),
 		cmocka_unit_test(withdrawal_called_off),
 		cmocka_unit_test(google_token),
