@@ -191,6 +191,8 @@ request_wrong(const struct client *client, const struct imsg *imsg,
 	    memchr(request->reason, '\0', sizeof(request->reason)) == NULL ||
 	    request->anyway > 1)
 		return ("malformed request");
+	if (!value_utf8(request->failover) || !value_utf8(request->reason))
+		return ("expected UTF-8 without control characters");
 	if (client->looks_only && request->command >= CONTROL_LOOKS)
 		return ("this socket is read-only");
 	if (!bucket_take(&bucket, mono_ms()))
@@ -217,10 +219,13 @@ client_request(struct client *client, const struct imsg *imsg)
 	}
 	client->command = command_begin(&request, &client->cred, &answer,
 	    error);
-	if (client->command == NULL)
+	if (client->command == NULL) {
 		client_answer(client, answer, error);
-	else /* which has an end of its own */
-		event_del(client->silence);
+		return;
+	}
+	/* It has an end of its own, which may have come already. */
+	event_del(client->silence);
+	control_progress();
 }
 
 static void

@@ -227,6 +227,16 @@ def test_reload(place, clouds):
     daemon.conf.write_text(good + "nonsense\n")
     ended = ctl(daemon, "reload")
     assert ended.returncode == 1 and "not valid" in ended.stderr
+    # It is told so at once, not with the next event.
+    seldom = place.daemon(clouds, "B",
+                          "interval 600\nhealth unknown-after 1800")
+    wait_until(seldom.cycles, what="a cycle")
+    wait_until(lambda: [e for e in seldom.events("connectivity_test")
+                        if e["operation"] == "validate_routes"],
+               what="the tests at the start")
+    seldom.conf.write_text("nonsense\n")
+    ended = ctl(seldom, "reload")
+    assert ended.returncode == 1 and "not valid" in ended.stderr
     daemon.conf.write_text(good.replace("/sock", "/other"))
     ended = ctl(daemon, "reload")
     assert ended.returncode == 1
@@ -398,6 +408,10 @@ BROKEN = {
     "name": (request(failover=b"x" * 64), b"malformed"),
     "reason": (request(reason=b"x" * 128), b"malformed"),
     "anyway": (request(anyway=2), b"malformed"),
+    "encoding": (request(command=8, reason=b"\xff"), b"expected UTF-8"),
+    "forged": (request(command=8, reason=b"a\n2026 error b"),
+               b"expected UTF-8"),
+    "escape": (request(failover=b"\x1b[2J"), b"expected UTF-8"),
     "type": (header(2, 16), b"not a request"),
     "short": (header(1, 20) + b"abcd", b"not a request"),
     "length": (header(1, 0, 1000000), b""),
