@@ -171,6 +171,8 @@ class Judge:
                 details, t = event["details"], event["timestamp"]
                 if event["event_type"] == "state_transition":
                     self.row[side].add(t, details["new_state"])
+                    # Acted upon before the cycle's own event is written.
+                    self.cycles[side].append((t, details["new_state"]))
                 elif event["event_type"] == "health_check_cycle":
                     self.row[side].add(t, details["current_state"])
                     self.cycles[side].append((t, details["state_code"]))
