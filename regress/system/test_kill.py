@@ -222,7 +222,7 @@ class Life:
             assert move["details"]["old_state"] == state, moves
             assert move["details"]["new_state"] != state, moves
             state = move["details"]["new_state"]
-        if after != (state or None) and not (after is None and state == 0):
+        if (after or 0) != state:
             assert victim == "parent", (after, moves)
             last, before = moves[-1], moves[-1]["details"]["old_state"]
             assert (after or 0) == before, (after, moves)
