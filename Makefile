@@ -179,8 +179,12 @@ unit: $(UNIT_TESTS)
 $(B)/clockjump.so: regress/system/clockjump.c
 	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -fPIC -shared -o $@ $<
 
+# Has processes make system calls that they would not make.
+$(B)/inject: regress/system/inject.c
+	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -o $@ $<
+
 # Tests wait more than they work: two for each processor.
-system: all $(B)/clockjump.so
+system: all $(B)/clockjump.so $(B)/inject
 	$(PYTHON) -m pytest -q -p no:cacheprovider \
 	    -n $$((2 * $$(nproc))) regress/system
 
