@@ -183,8 +183,13 @@ $(B)/clockjump.so: regress/system/clockjump.c
 $(B)/inject: regress/system/inject.c
 	$(CC) -D_GNU_SOURCE -std=gnu17 -O2 $(WARNINGS) -o $@ $<
 
+# A parent that has been taken over.
+$(B)/regress/system/hostile.o: $(B)/digest
+$(B)/hostile: $(B)/regress/system/hostile.o $(B)/common.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_COMMON))
+
 # Tests wait more than they work: two for each processor.
-system: all $(B)/clockjump.so $(B)/inject
+system: all $(B)/clockjump.so $(B)/inject $(B)/hostile
 	$(PYTHON) -m pytest -q -p no:cacheprovider \
 	    -n $$((2 * $$(nproc))) regress/system
 

@@ -19,6 +19,7 @@
 #define ACTS_MAX     100000
 #define ACCOUNTS_MAX 10000
 #define CA_MAX	     (4 * 1024 * 1024)
+#define UNREAD_MAX   (16 * 1024 * 1024) /* of what we tell, bytes */
 
 struct event_base *base;
 
@@ -282,16 +283,11 @@ conf_use(void)
 static void
 conf_commit(void)
 {
-	const struct act *act;
-	size_t i;
+	char why[REASON_LEN];
 
-	for (i = 0; i < staged->nacts; i++) {
-		act = &staged->act[i];
-		if (act->present &&
-		    (act->conf.account >= staged->naccounts ||
-			staged->account[act->conf.account].id[0] == '\0'))
-			fatalx("failover %zu has no account", i);
-	}
+	if (allow_check(staged, why, sizeof(why)) == -1)
+		fatalx("the parent sent a configuration that cannot be: %s",
+		    why);
 	if (coming != NULL)
 		fatalx("the parent sent a configuration too soon");
 	coming = staged;
@@ -392,9 +388,19 @@ dispatch_conf(const struct imsg *imsg)
 	}
 }
 
+/* A parent that asks and does not listen would have us keep all answers. */
+static void
+need_listener(void)
+{
+	if (parent_channel != NULL &&
+	    channel_queued(parent_channel) > UNREAD_MAX)
+		fatalx("the parent does not read what it is told");
+}
+
 static void
 dispatch(const struct imsg *imsg, void *arg __unused)
 {
+	need_listener();
 	switch (imsg->hdr.type) {
 	case IMSG_ADDRESSES:
 		take_addresses(imsg);

@@ -193,6 +193,9 @@ void config_release(struct config *);
 struct bucket *config_bucket(void);
 bool actuator_stopping(void);
 
+/* allow.c */
+int allow_check(const struct config *, char *why, size_t len);
+
 /* call.c */
 void call_init(struct call *, struct job *, struct table *);
 void call_start(struct call *, enum http_method, char *url, char *body,
