@@ -22,7 +22,7 @@ static void pump_event(evutil_socket_t, short, void *);
 static struct http_call *next_call(int64_t, int64_t *);
 static struct http_call *first_ready(struct calls *, int64_t, int64_t *);
 static void late_event(evutil_socket_t, short, void *);
-static struct headers *headers_get(const char *, const char *);
+static struct headers *headers_get(const struct http_request *);
 static void headers_append(struct headers *, const char *, const char *);
 static void headers_release(struct headers *);
 static void call_fail(struct http_call *, enum transport, const char *);
@@ -106,6 +106,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	call->method = request->method;
 	call->called = request->called;
 	call->write = request->write;
+	call->metadata = request->metadata;
 	call->bucket = request->bucket;
 	call->connect_timeout = request->connect_timeout;
 	call->timeout = request->timeout;
@@ -129,12 +130,17 @@ http_start(const struct http_request *request, http_done done, void *arg)
 			return (call);
 		}
 	}
+	/* A token goes over nothing but TLS. */
+	if (!request->metadata && strncmp(call->url, "https:", 6) != 0) {
+		call_fail(call, TRANSPORT_REQUEST, "the URL is not https");
+		return (call);
+	}
 	if (host_resolve(call->url, &call->resolve, &failed, why,
 		sizeof(why)) == -1) {
 		call_fail(call, failed, why);
 		return (call);
 	}
-	call->headers = headers_get(request->bearer, request->content_type);
+	call->headers = headers_get(request);
 	call->state = CALL_WAITING;
 	TAILQ_INSERT_TAIL(call->write ? &http.writes : &http.reads, call,
 	    entry);
@@ -321,6 +327,10 @@ call_launch(struct http_call *call)
 	    call->resolve != NULL && !call->resolve->loaded ?
 		call->resolve->list :
 		NULL);
+	if (call->metadata) {
+		SETOPT(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+		slot->plain = true;
+	}
 	call_method(call, easy);
 	rc = curl_multi_add_handle(http.multi, easy);
 	if (rc != CURLM_OK)
@@ -451,6 +461,7 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 	strlcpy(reply->retry_after, slot->retry_after,
 	    sizeof(reply->retry_after));
 	strlcpy(reply->ratelimit, slot->ratelimit, sizeof(reply->ratelimit));
+	reply->flavored = slot->flavored;
 }
 
 /* No whole answer came: say why, and whether the server may have acted. */
@@ -626,16 +637,20 @@ call_free(struct http_call *call)
 	free(call);
 }
 
-/* The header lines for this token and content type, either of them NULL. */
+/* The header lines for a request with this token and content type, either of
+ * them NULL. */
 static struct headers *
-headers_get(const char *bearer, const char *content_type)
+headers_get(const struct http_request *request)
 {
+	const char *bearer = request->bearer;
+	const char *content_type = request->content_type;
 	struct headers *set;
 
 	if (content_type == NULL)
 		content_type = "";
 	TAILQ_FOREACH(set, &http.headers, entry) {
 		if (strcmp(set->content_type, content_type) == 0 &&
+		    set->metadata == request->metadata &&
 		    (bearer == NULL) == (set->bearer == NULL) &&
 		    (bearer == NULL || strcmp(bearer, set->bearer) == 0)) {
 			set->refs++;
@@ -651,6 +666,9 @@ headers_get(const char *bearer, const char *content_type)
 		headers_append(set, "Authorization: Bearer ", bearer);
 		set->bearer = strrchr(set->list->data, ' ') + 1;
 	}
+	set->metadata = request->metadata;
+	if (set->metadata)
+		headers_append(set, "Metadata-Flavor: Google", "");
 	headers_append(set, "Accept: application/json", "");
 	/* An empty one is not sent, nor is what libcurl would put there. */
 	headers_append(set,

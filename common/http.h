@@ -46,7 +46,9 @@ struct http_request {
 	uint32_t connect_timeout; /* milliseconds */
 	uint32_t timeout;	  /* milliseconds, connecting included */
 	bool write;		  /* goes before all waiting reads */
-	struct bucket *bucket;	  /* the limit that it counts against, which has
+	bool metadata;	       /* to a metadata server: HTTP may be plain, and
+				  both sides say their flavor */
+	struct bucket *bucket; /* the limit that it counts against, which has
 				  to outlive the call; NULL: none */
 };
 
@@ -60,6 +62,7 @@ struct http_reply {
 	char content_type[64];
 	char retry_after[64];	/* the header's text, or "" */
 	char ratelimit[64];	/* the same */
+	bool flavored;		/* it says that it is a metadata server */
 	const char *bearer;	/* what the request carried, or NULL */
 	char error[REASON_LEN]; /* where not answered: what happened */
 	uint32_t duration;	/* milliseconds */

@@ -111,6 +111,10 @@ slot_release(struct slot *slot)
 	slot->body_too_big = slot->header_too_big = false;
 	slot->errbuf[0] = '\0';
 	slot->retry_after[0] = slot->ratelimit[0] = slot->date[0] = '\0';
+	slot->flavored = false;
+	if (slot->plain)
+		SETOPT(slot->easy, CURLOPT_PROTOCOLS_STR, "https");
+	slot->plain = false;
 	SETOPT(slot->easy, CURLOPT_HTTPHEADER, NULL);
 	SETOPT(slot->easy, CURLOPT_RESOLVE, NULL);
 	SETOPT(slot->easy, CURLOPT_POSTFIELDS, NULL);
@@ -158,6 +162,7 @@ static size_t
 header_cb(char *line, size_t one, size_t n, void *arg)
 {
 	struct slot *slot = arg;
+	char flavor[8] = "";
 
 	(void)one;
 	if (n > HTTP_HEADER_MAX - slot->header_len) {
@@ -172,6 +177,11 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 		    sizeof(slot->ratelimit));
 	} else if (n > 5 && (line[0] == 'd' || line[0] == 'D'))
 		keep_header(line, n, "date:", slot->date, sizeof(slot->date));
+	else if (n > 16 && (line[0] == 'm' || line[0] == 'M')) {
+		keep_header(line, n, "metadata-flavor:", flavor,
+		    sizeof(flavor));
+		slot->flavored |= strcmp(flavor, "Google") == 0;
+	}
 	return (n);
 }
 

@@ -60,6 +60,7 @@ struct headers {
 	TAILQ_ENTRY(headers) entry;
 	unsigned int refs;
 	char content_type[64];
+	bool metadata;
 	const char *bearer; /* into the list, or NULL */
 	struct curl_slist *list;
 };
@@ -79,6 +80,8 @@ struct slot {
 	char retry_after[64];
 	char ratelimit[64];
 	char date[40];
+	bool flavored; /* as of struct http_reply */
+	bool plain;    /* plain HTTP is allowed */
 };
 SLIST_HEAD(slots, slot);
 
@@ -95,6 +98,7 @@ struct http_call {
 	enum http_method method;
 	enum called called;
 	bool write;
+	bool metadata;
 	bool limited; /* has waited for its bucket */
 	struct bucket *bucket;
 	char *url;

@@ -39,7 +39,7 @@ struct target {
 
 struct config {
 	char compute[URL_LEN];
-	char token_uri[URL_LEN];
+	struct msg_token_uri token;
 	struct msg_limit limit;
 	struct bucket *bucket; /* of all requests to Compute; NULL: no limit */
 	struct target *target;

@@ -28,16 +28,11 @@ static struct {
 	size_t len;
 } incoming[ROLE_MAX];
 
-static const char *const scopes[ROLE_MAX] = {
-	[ROLE_PROBER] = "https://www.googleapis.com/auth/compute.readonly",
-	[ROLE_ACTUATOR] = "https://www.googleapis.com/auth/compute",
-	[ROLE_REPORTER] = "https://www.googleapis.com/auth/logging.write",
-};
-
 static enum role
 role_of(const struct imsg *imsg)
 {
-	if (imsg->hdr.id >= ROLE_MAX || scopes[imsg->hdr.id] == NULL)
+	if (imsg->hdr.id >= ROLE_MAX ||
+	    role_scope((enum role)imsg->hdr.id) == NULL)
 		fatalx("%s for no role", proto_name(imsg->hdr.type));
 	return ((enum role)imsg->hdr.id);
 }
@@ -88,7 +83,7 @@ key_end(enum role role)
 	key_clear(&keys[role]);
 	keys[role] = key;
 	/* The first signature takes longer, and shows that there will be one. */
-	free(jwt_make(&keys[role], scopes[role], (int64_t)time(NULL)));
+	free(jwt_make(&keys[role], role_scope(role), (int64_t)time(NULL)));
 	memset(&msg, 0, sizeof(msg));
 	strlcpy(msg.token_uri, key.uri, sizeof(msg.token_uri));
 	strlcpy(msg.host, key.host, sizeof(msg.host));
@@ -104,7 +99,8 @@ assert_role(enum role role)
 	size_t len;
 
 	if (keys[role].pkey != NULL)
-		jwt = jwt_make(&keys[role], scopes[role], (int64_t)time(NULL));
+		jwt = jwt_make(&keys[role], role_scope(role),
+		    (int64_t)time(NULL));
 	len = jwt == NULL ? 0 : strlen(jwt);
 	if (len == 0 || len > OPAQUE_MAX)
 		fail(IMSG_ASSERT_FAILED, role, "the key cannot sign");

@@ -180,6 +180,10 @@ def configuration(clouds, side, directory, top="", block="", **changes):
     for name in ("actuator.json", "prober.json", "cloudflare.token"):
         names[name] = values.pop(name, clouds.directory / name)
     defaults = {
+        "prober credentials":
+            f'prober credentials file "{names["prober.json"]}"',
+        "actuator credentials":
+            f'actuator credentials file "{names["actuator.json"]}"',
         "interval": "interval 0.3",
         "health window": "health window 1 up 1 down 1",
         "health unknown-after": "health unknown-after 30",
@@ -207,8 +211,6 @@ def configuration(clouds, side, directory, top="", block="", **changes):
              if not any(one.strip().startswith(key)
                         for one in given.splitlines())]
     return "\n".join([
-        f'prober credentials file "{names["prober.json"]}"',
-        f'actuator credentials file "{names["actuator.json"]}"',
         f'cloudflare account "{ACCOUNT}" token file '
         f'"{names["cloudflare.token"]}"',
         f'tls ca file "{clouds.directory / "ca.pem"}"',

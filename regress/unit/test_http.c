@@ -637,6 +637,8 @@ not_sent(void **state)
 		const char *error;
 	} cases[] = {
 		{ "http://h.test/", NULL, TRANSPORT_REQUEST,
+		    "h.test: the request cannot be sent: the URL is not https" },
+		{ "https:/h.test/", NULL, TRANSPORT_REQUEST,
 		    "the request cannot be sent: not a URL that can be called" },
 		{ "https://h.test/", "a\nb", TRANSPORT_REQUEST,
 		    "h.test: the request cannot be sent: the token has a "
