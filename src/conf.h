@@ -216,15 +216,15 @@ struct rotation {
 };
 
 struct conf {
-	char *file;			/* where it came from, for messages */
-	bool env;			/* that is an environment file */
+	char *file; /* where it came from, for messages */
+	bool env;   /* that is an environment file */
 	/* Of prober, actuator and, for Cloud Logging, reporter: */
-	char *credentials[ROLE_MAX];	/* key files, or ... */
-	char *metadata[ROLE_MAX];	/* service accounts attached to this machine,
+	char *credentials[ROLE_MAX]; /* key files, or ... */
+	char *metadata[ROLE_MAX]; /* service accounts attached to this machine,
 					   whose tokens its metadata server
 					   gives */
-	char *url[URL_MAX];		/* without a slash at the end */
-	char *ca_file;			/* NULL: the system's bundle */
+	char *url[URL_MAX];	  /* without a slash at the end */
+	char *ca_file;		  /* NULL: the system's bundle */
 	struct nameservers nameservers; /* empty: resolv.conf */
 	char *user[ROLE_MAX];		/* NULL: the parent's */
 	char *chroot;
