@@ -54,6 +54,10 @@ HARDENING :=	$(HARDENING)
 OPTIMISE ?=	-O2 -g
 CPPFLAGS =	-D_GNU_SOURCE -DMTGCPD_VERSION='"$(VERSION)+$(DIGEST)"' \
 	-DMTGCPD_LIBEXEC='"$(LIBEXECDIR)"' -Icommon
+# A build for developers, which names the system calls that a filter lacks.
+ifdef TRAP
+CPPFLAGS +=	-DMTGCPD_SECCOMP_TRAP
+endif
 CFLAGS =	-std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS =	-pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -124,6 +128,7 @@ $(VERSIONED:%.c=$(B)/%.o) $(VERSIONED:%.c=$(B)/san/%.o): $(B)/digest
 $(B)/src/%.o $(B)/san/src/%.o: CPPFLAGS += -Isrc
 $(B)/proc/actuator/%.o $(B)/san/proc/actuator/%.o: CPPFLAGS += -Iproc/actuator
 $(B)/proc/prober/%.o $(B)/san/proc/prober/%.o: CPPFLAGS += -Iproc/prober
+$(B)/proc/resolver/%.o $(B)/san/proc/resolver/%.o: CPPFLAGS += -Iproc/resolver
 $(B)/proc/signer/%.o $(B)/san/proc/signer/%.o: CPPFLAGS += -Iproc/signer
 $(B)/proc/reporter/%.o $(B)/san/proc/reporter/%.o: CPPFLAGS += -Iproc/reporter
 $(B)/regress/cloudsim/%.o: CPPFLAGS := -D_GNU_SOURCE -Iregress/cloudsim \
@@ -164,7 +169,7 @@ $(B)/san/all.a: $(SAN_OBJ)
 $(B)/regress/unit/test_%: regress/unit/test_%.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \
-	    -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
+	    -Iproc/resolver -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
 	    $(B)/san/all.a $(call pkg,--libs $(LIBS_unit)) $(UNIT_LDFLAGS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -183,6 +188,14 @@ $(B)/clockjump.so: regress/system/clockjump.c
 system: all $(B)/clockjump.so
 	$(PYTHON) -m pytest -q -p no:cacheprovider \
 	    -n $$((2 * $$(nproc))) regress/system
+
+# Once more with filters that name a system call before they kill for it.
+.PHONY: system-trap
+system-trap:
+	$(MAKE) B=$(B)/trap TRAP=1 all $(B)/trap/clockjump.so
+	MTGCPD_SECCOMP=trap MTGCPD_BUILD=$(abspath $(B)/trap) $(PYTHON) \
+	    -m pytest -q -p no:cacheprovider -n $$((2 * $$(nproc))) \
+	    regress/system
 
 # The same with dice, for up to ten minutes each.
 .PHONY: long
@@ -204,12 +217,12 @@ lint-run:
 	$(MAKE) -s CC=clang B=$(B)/clang WERROR=-Werror all
 	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(CTL_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
 	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
-	    -Iproc/signer -Iproc/reporter 2>/dev/null
+	    -Iproc/resolver -Iproc/signer -Iproc/reporter 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
 	    $(patsubst %,--include=%,$(wildcard /usr/include/*/sys/queue.h) \
 	    /usr/include/jansson.h) -Icommon -Isrc -Iproc/prober \
-	    -Iproc/actuator -Iproc/signer -Iproc/reporter src common proc
+	    -Iproc/actuator -Iproc/resolver -Iproc/signer -Iproc/reporter src common proc
 	mandoc -T lint -W warning mt-gcpd.8 mt-gcpctl.8 mt-gcpd.conf.5 2>/dev/null
 
 .PHONY: format
@@ -304,6 +317,7 @@ regress: deps
 	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
+	@$(MAKE) --no-print-directory -s -j2 system-trap
 
 regress-long: deps
 	@$(MAKE) --no-print-directory long

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <sys/mman.h>
+
 #include <jansson.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +22,10 @@
  */
 
 #define KEYFILE_MAX (64 * 1024)
-#define SECURE_HEAP (256 * 1024) /* where OpenSSL keeps the keys */
+#define HEAP	    (1024 * 1024) /* all that malloc(3) will need, and more */
+#define SECURE_HEAP (256 * 1024)  /* where OpenSSL keeps the keys */
+
+static bool locked; /* the heap is never paged out */
 
 static struct key keys[ROLE_MAX];
 
@@ -129,6 +136,25 @@ dispatch(const struct imsg *imsg, void *arg __unused)
 	}
 }
 
+/*
+ * Have the memory that key files come in, and are taken apart in, never be
+ * paged out: lock so much of the heap, and then give it to malloc(3), which
+ * keeps it.  To be called before anything else is allocated.
+ */
+static void
+lock_heap(void)
+{
+	void *heap;
+
+	(void)mallopt(M_MMAP_THRESHOLD, 2 * HEAP);
+	(void)mallopt(M_TRIM_THRESHOLD, -1);
+	heap = malloc(HEAP);
+	if (heap == NULL)
+		return;
+	locked = mlock(heap, HEAP) == 0;
+	free(heap);
+}
+
 /* jansson and OpenSSL look at files only here. */
 static void
 prepare(struct event_base *base __unused,
@@ -139,8 +165,8 @@ prepare(struct event_base *base __unused,
 		    OPENSSL_INIT_ADD_ALL_DIGESTS,
 		NULL) != 1)
 		fatalx("OPENSSL_init_crypto");
-	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) == 0)
-		log_warnx("no memory that is never paged out for the keys");
+	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) != 1 || !locked)
+		log_warnx("the keys are in memory that may be paged out");
 }
 
 static const char *
@@ -159,5 +185,6 @@ main(int argc, char *argv[])
 		.handler = dispatch,
 	};
 
+	lock_heap();
 	return (child_main(&program, argc, argv));
 }
