@@ -95,7 +95,7 @@ class Bench:
                    if (groups, ms, http) not in self.measured]
         if not missing:
             return
-        with Rig(1, groups, http=http) as one:
+        with Rig(1, groups, 1, http) as one:
             floors = {}
             for ms in missing:
                 one.latency(ms)
@@ -189,7 +189,7 @@ class Bench:
         lines = [line for line in Rig.QUICK.splitlines()
                  if line.split()[:2] != ["health", "window"]
                  or "health window" not in settings]
-        one = Rig(1, 10, journal=True)
+        one = Rig(1, 10, 1, journal=True)
         try:
             one.latency(ms)
             one.route = self.detect_floor(one, ms)
@@ -279,7 +279,7 @@ class Bench:
         self.report.head("HTTP", "calls/s", "client", "ratio", "prober us",
                          "client us", "ratio", "parent us", "others us")
         for http in (1, 2):
-            with Rig(1, 400, http=http, latency_ms=0) as one:
+            with Rig(1, 400, 1, http, latency_ms=0) as one:
                 client = one.client(one.plan(), 12, window=48)
                 one.start(FAST)
                 one.cycles(3)
@@ -439,7 +439,7 @@ class Bench:
             "round trips in turn: for a token,\n    the lists, and the health")
         ready, decided, floors = {}, [], []
         for n in range(5):
-            with Rig(1, 10, latency_ms=20) as one:
+            with Rig(1, 10, 1, latency_ms=20) as one:
                 lines = [(-1, 0, "GET", f"{one.compute}/projects/"
                           f"{rig.project_of(0)}")]
                 lines += [(parent + 1 if parent >= 0 else 0, *rest)

@@ -32,7 +32,9 @@
  * -g is a pause between rounds, -1 is HTTP/1.1.
  */
 
-#define EVENTS 64
+#define EVENTS	   64
+#define STALLED	   300 /* milliseconds of silence */
+#define STALLS_MAX 60
 
 struct call {
 	long parent;
@@ -41,6 +43,7 @@ struct call {
 	const char *url;
 	const char *body;
 	CURL *easy;
+	bool running;
 	size_t *child; /* those that depend on it */
 	size_t nchildren;
 };
@@ -62,6 +65,7 @@ static struct {
 	curl_off_t bytes;
 	unsigned long failed;
 	unsigned long connections;
+	unsigned long stalls;
 	long version;
 	bool http1;
 	const char *ca;
@@ -280,6 +284,7 @@ prepare_call(struct call *call)
 	    client.http1 ? (long)CURL_HTTP_VERSION_1_1 :
 			   (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512 * 1024L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_cb);
 	if (call->token != -1) {
 		snprintf(line, sizeof(line), "Authorization: Bearer %s",
@@ -311,9 +316,12 @@ prepare_calls(void)
 static void
 launch(void)
 {
+	struct call *call;
+
 	while (client.head < client.tail && client.running < client.window) {
-		curl_multi_add_handle(client.multi,
-		    client.call[client.queue[client.head++]].easy);
+		call = &client.call[client.queue[client.head++]];
+		curl_multi_add_handle(client.multi, call->easy);
+		call->running = true;
 		client.running++;
 	}
 }
@@ -337,6 +345,7 @@ answered(CURL *easy, CURLcode rc)
 			    curl_easy_strerror(rc), status);
 	}
 	curl_multi_remove_handle(client.multi, easy);
+	call->running = false;
 	client.running--;
 	client.left--;
 	for (i = 0; i < call->nchildren; i++)
@@ -356,6 +365,27 @@ collect(void)
 	launch();
 }
 
+/*
+ * libcurl 7.88 forgets now and then that it has the rest of an answer: have it
+ * look again.
+ */
+static void
+nudge(void)
+{
+	struct call *call;
+	size_t i;
+
+	if (++client.stalls > STALLS_MAX)
+		errx(1, "no answer");
+	for (i = 0; i < client.count; i++) {
+		call = &client.call[i];
+		if (!call->running)
+			continue;
+		curl_easy_pause(call->easy, CURLPAUSE_RECV);
+		curl_easy_pause(call->easy, CURLPAUSE_CONT);
+	}
+}
+
 static void
 turn(void)
 {
@@ -363,9 +393,11 @@ turn(void)
 	uint64_t expired;
 	int action, i, n, running;
 
-	n = epoll_wait(client.epoll, ev, EVENTS, 60 * 1000);
-	if (n <= 0)
-		err(1, "no answer");
+	n = epoll_wait(client.epoll, ev, EVENTS, STALLED);
+	if (n == -1)
+		err(1, "epoll_wait");
+	if (n == 0)
+		nudge();
 	for (i = 0; i < n; i++) {
 		if (ev[i].data.fd == client.timer) {
 			(void)!read(client.timer, &expired, sizeof(expired));
@@ -425,9 +457,10 @@ play(long warm, long rounds, long gap)
 		if (gap > 0)
 			nanosleep(&pause, NULL);
 	}
-	printf("{\"calls\": %zu, \"failed\": %lu, \"connections\": %lu, "
-	       "\"http\": %d, \"bytes\": %lld, \"cpu_us\": %lld, \"us\": [",
-	    client.count, client.failed, client.connections,
+	printf(
+	    "{\"calls\": %zu, \"failed\": %lu, \"connections\": %lu, "
+	    "\"stalls\": %lu, \"http\": %d, \"bytes\": %lld, \"cpu_us\": %lld, \"us\": [",
+	    client.count, client.failed, client.connections, client.stalls,
 	    client.version == CURL_HTTP_VERSION_2 ? 2 : 1,
 	    (long long)client.bytes / rounds, (long long)total);
 	for (i = 0; i < rounds; i++)
