@@ -198,6 +198,10 @@ class Rig:
         self.tokens.write_text(
             f"{token}\n{self.clouds.ready['cloudflare_token']}\n")
 
+    def calls(self):
+        """Those of a cycle of a failover."""
+        return len(self.plan())
+
     def latency(self, milliseconds):
         self.clouds.settings(latency_ms=milliseconds)
 
