@@ -45,7 +45,10 @@ def main():
             continue
         before, unit = old[name]
         after = new[name][0]
-        change = after / before if before else float("inf")
+        if before == after:
+            change = 1.0
+        else:
+            change = after / before if before else float("inf")
         if not given.a and 0.9 < change < 1.1:
             continue
         if not shown:
