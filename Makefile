@@ -6,6 +6,7 @@
 # make regress    set up this machine, build, and pass all tests
 # make regress-long  random outages, kills and schedules, half an hour of them
 # make model      check a model of two daemons and their hand-over
+# make bench      measure speed, memory and CPU; S="cycle memory" for some alone
 # make lint       formatting, static analysis, gcc and clang without a warning
 # make install    PREFIX, DESTDIR
 
@@ -33,9 +34,10 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
 BROWSER_PACKAGES = chromium
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 nghttp2-proxy
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifeq ($(filter deps demo regress regress-long model lint clean,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo regress regress-long bench model lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -73,6 +75,7 @@ LIBS_prober :=	$(LIBS_https)
 LIBS_actuator :=	$(LIBS_https)
 LIBS_reporter :=	$(LIBS_https) libevent_extra
 LIBS_cloudsim :=	libevent libevent_openssl openssl jansson libbsd
+LIBS_bench :=	libcurl libbsd
 LIBS_unit :=	$(LIBS_https) libevent_extra libcares libmd cmocka
 CPPFLAGS +=	$(call pkg,--cflags $(LIBS_unit))
 
@@ -88,6 +91,9 @@ PARENT_OBJ :=	$(call objects,$(PARENT_SRC)) $(B)/src/parse.o
 
 .PHONY: all
 all: $(PROGRAMS) $(B)/cloudsim $(B)/outcomes
+
+.PHONY: bench-build
+bench-build: all $(B)/bench-client
 
 $(B)/common.a: $(COMMON_OBJ)
 	@rm -f $@
@@ -112,6 +118,9 @@ $(B)/cloudsim: $(call objects,$(CLOUDSIM_SRC))
 
 $(B)/outcomes: $(B)/regress/outcomes/outcomes.o $(B)/common.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_parent))
+
+$(B)/bench-client: $(B)/regress/bench/client.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_bench))
 
 $(B)/src/parse.c: src/parse.y
 	@mkdir -p $(@D)
@@ -303,7 +312,7 @@ define promtool
 	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
 endef
 
-.PHONY: deps demo regress regress-long model lint clean
+.PHONY: deps demo regress regress-long bench model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
 	$(users)
@@ -321,6 +330,13 @@ regress: deps
 
 regress-long: deps
 	@$(MAKE) --no-print-directory long
+
+# S: sections, all by default.
+bench:
+	$(call packages,$(BENCH_PACKAGES))
+	$(users)
+	@$(MAKE) --no-print-directory -s -j2 bench-build
+	@$(PYTHON) regress/bench/bench.py -o $(B)/bench.json $(S)
 
 model:
 	$(call packages,gcc libc6-dev make spin)
