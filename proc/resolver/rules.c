@@ -26,6 +26,8 @@ const struct syscall_rule resolver_rules[] = {
 	    .args = { INT_IS(0, AF_INET6), TYPE_IS(1, SOCK_STREAM),
 		INT_IS(2, 0) } },
 	{ RULE_ALLOW(connect) }, /* Landlock knows to which TCP ports */
+	{ RULE_ALLOW(
+	    getsockname) }, /* newer ones: what has the kernel chosen */
 	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_GETFL) } },
 	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFL) } },
 	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFD) } },
