@@ -22,6 +22,8 @@ static void pump_event(evutil_socket_t, short, void *);
 static struct http_call *next_call(int64_t, int64_t *);
 static struct http_call *first_ready(struct calls *, int64_t, int64_t *);
 static void late_event(evutil_socket_t, short, void *);
+static void rest_event(evutil_socket_t, short, void *);
+static void call_version(const struct slot *);
 static struct headers *headers_get(const struct http_request *);
 static void headers_append(struct headers *, const char *, const char *);
 static void headers_release(struct headers *);
@@ -74,7 +76,8 @@ http_prepare(struct event_base *base, const char *ca, size_t ca_len)
 	TAILQ_INIT(&http.failed);
 	http.pump = event_new(base, -1, 0, pump_event, NULL);
 	http.late = evtimer_new(base, late_event, NULL);
-	if (http.pump == NULL || http.late == NULL)
+	http.rest = evtimer_new(base, rest_event, NULL);
+	if (http.pump == NULL || http.late == NULL || http.rest == NULL)
 		fatalx("%s: out of memory", __func__);
 	curl_room_prepare();
 	if (ca == NULL || http_set_ca(ca, ca_len) == -1) {
@@ -237,12 +240,13 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 static struct http_call *
 next_call(int64_t now, int64_t *wait)
 {
+	size_t window = http.multiplexed ? HTTP2_WINDOW : HTTP_WINDOW;
 	struct http_call *call;
 
 	call = NULL;
-	if (http.nrunning < HTTP_WINDOW + HTTP_RESERVE)
+	if (http.nrunning < window + HTTP_RESERVE)
 		call = first_ready(&http.writes, now, wait);
-	if (call == NULL && http.nrunning < HTTP_WINDOW)
+	if (call == NULL && http.nrunning < window)
 		call = first_ready(&http.reads, now, wait);
 	return (call);
 }
@@ -289,6 +293,41 @@ late_event(evutil_socket_t fd, short what, void *arg)
 		}
 	}
 	event_active(http.pump, EV_TIMEOUT, 0);
+}
+
+/*
+ * libcurl 7.88 at times forgets to go on with an HTTP/2 answer whose rest it
+ * has already read from the connection: nothing wakes it up.  To pause the
+ * transfer and to let it go on does.
+ */
+static void
+rest_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_call *call, *next;
+	struct slot *slot;
+	int64_t now;
+	bool any;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	any = false;
+	now = http_now();
+	for (call = TAILQ_FIRST(&http.running); call != NULL; call = next) {
+		next = TAILQ_NEXT(call, entry);
+		slot = call->slot;
+		if (slot->header_len == 0)
+			continue;
+		any = true;
+		if (now - slot->heard < REST_CHECK)
+			continue;
+		slot->heard = now;
+		curl_easy_pause(slot->easy, CURLPAUSE_RECV);
+		curl_easy_pause(slot->easy, CURLPAUSE_CONT);
+	}
+	if (any)
+		http_schedule(http.rest, REST_CHECK);
+	http_finished();
 }
 
 /* The time of a request is over before its turn has come. */
@@ -449,6 +488,7 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 		return;
 	}
 	reply->answered = reply->sent = true;
+	call_version(slot);
 	if (slot->body != NULL) {
 		slot->body[slot->len] = '\0';
 		reply->body = slot->body;
@@ -462,6 +502,23 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 	    sizeof(reply->retry_after));
 	strlcpy(reply->ratelimit, slot->ratelimit, sizeof(reply->ratelimit));
 	reply->flavored = slot->flavored;
+}
+
+/* An answer tells how many requests may be under way, and on how many
+ * connections. */
+static void
+call_version(const struct slot *slot)
+{
+	long version = CURL_HTTP_VERSION_NONE;
+	bool multiplexed;
+
+	curl_easy_getinfo(slot->easy, CURLINFO_HTTP_VERSION, &version);
+	multiplexed = version == CURL_HTTP_VERSION_2_0;
+	if (multiplexed == http.multiplexed)
+		return;
+	http.multiplexed = multiplexed;
+	curl_multi_setopt(http.multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	    multiplexed ? (long)HTTP2_CONNECTIONS : (long)HTTP_CONNECTIONS);
 }
 
 /* No whole answer came: say why, and whether the server may have acted. */

@@ -21,11 +21,15 @@
  * looked up here: http_address() says where a host is.
  */
 
-#define HTTP_BODY_MAX	 (16 * 1024 * 1024)
-#define HTTP_HEADER_MAX	 (64 * 1024)
-#define HTTP_WINDOW	 100 /* requests in flight; the rest waits its turn */
-#define HTTP_RESERVE	 8   /* more of them, for writes alone */
-#define HTTP_CONNECTIONS 64  /* to one host; HTTP/2 needs one or two of them */
+#define HTTP_BODY_MAX	(16 * 1024 * 1024)
+#define HTTP_HEADER_MAX (64 * 1024)
+/* Requests in flight, beyond which the rest waits its turn, and connections to
+ * one host: over HTTP/1, and over HTTP/2, where each carries many. */
+#define HTTP_WINDOW	  100
+#define HTTP_CONNECTIONS  64
+#define HTTP_RESERVE	  8 /* more requests, for writes alone */
+#define HTTP2_WINDOW	  400
+#define HTTP2_CONNECTIONS 8
 
 enum http_method {
 	HTTP_GET,

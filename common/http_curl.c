@@ -75,7 +75,8 @@ slot_options(struct slot *slot)
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
 	SETOPT(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SETOPT(easy, CURLOPT_PIPEWAIT, 1L);
-	SETOPT(easy, CURLOPT_BUFFERSIZE, 4096L);
+	/* What does not fit in it is what libcurl may forget: rest_event(). */
+	SETOPT(easy, CURLOPT_BUFFERSIZE, 65536L);
 	SETOPT(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 	SETOPT(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	SETOPT(easy, CURLOPT_TCP_KEEPIDLE, 30L);
@@ -154,6 +155,7 @@ body_cb(char *data, size_t one, size_t n, void *arg)
 	}
 	memcpy(slot->body + slot->len, data, n);
 	slot->len += n;
+	slot->heard = http_now();
 	return (n);
 }
 
@@ -170,6 +172,9 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 		return (0);
 	}
 	slot->header_len += n;
+	slot->heard = http_now();
+	if (!evtimer_pending(http.rest, NULL))
+		http_schedule(http.rest, REST_CHECK);
 	if (n > 10 && (line[0] == 'r' || line[0] == 'R')) {
 		keep_header(line, n, "retry-after:", slot->retry_after,
 		    sizeof(slot->retry_after));

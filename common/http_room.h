@@ -25,6 +25,7 @@
 #define LATE_CHECK	20   /* milliseconds */
 #define WAIT_MAX	(3600 * 1000) /* milliseconds, for a bucket */
 #define FROZEN_MIN	1000	      /* milliseconds of silence */
+#define REST_CHECK	50 /* milliseconds that the rest of an answer may take */
 
 /* A socket of libcurl's. */
 struct sock {
@@ -75,6 +76,7 @@ struct slot {
 	size_t len;
 	size_t size;
 	size_t header_len;
+	int64_t heard; /* when a part of the answer came last */
 	bool body_too_big;
 	bool header_too_big;
 	char retry_after[64];
@@ -127,6 +129,8 @@ struct http_room {
 	struct event *timer; /* libcurl's */
 	struct event *pump;  /* starts what waits, tells what failed */
 	struct event *late;  /* looks for requests that waited too long */
+	struct event *rest; /* looks for answers of which the rest is missing */
+	bool multiplexed;   /* the last answer came over HTTP/2 */
 	struct socks socks;
 	struct hosts hosts;
 	struct header_sets headers;

@@ -16,7 +16,7 @@
  * with a token that cannot write, and tells the parent what it saw.
  */
 
-#define TARGETS_MAX  1024
+#define TARGETS_MAX  100000
 #define CA_MAX	     (4 * 1024 * 1024)
 #define COMPUTE_BASE "https://compute.googleapis.com/compute/v1"
 
@@ -267,12 +267,12 @@ conf_target(uint32_t id)
 		return (NULL);
 	}
 	if (id >= staged->ntargets) {
-		array = recallocarray(staged->target, staged->ntargets, id + 1,
-		    sizeof(*array));
+		array = recallocarray(staged->target, staged->ntargets,
+		    2 * id + 1, sizeof(*array));
 		if (array == NULL)
 			fatal("%s", __func__);
 		staged->target = array;
-		staged->ntargets = id + 1;
+		staged->ntargets = 2 * id + 1;
 	}
 	return (&staged->target[id]);
 }

@@ -20,7 +20,7 @@
 #include "verdict.h"
 
 #define PAGES_MAX      100
-#define GROUPS_AT_ONCE 24 /* getHealth calls of a region: others find room */
+#define GROUPS_AT_ONCE 100 /* getHealth calls of a region: others find room */
 
 /* A set of texts. */
 struct names {
