@@ -240,7 +240,7 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 static struct http_call *
 next_call(int64_t now, int64_t *wait)
 {
-	size_t window = http.multiplexed ? HTTP2_WINDOW : HTTP_WINDOW;
+	size_t window = http_window();
 	struct http_call *call;
 
 	call = NULL;
@@ -801,6 +801,13 @@ http_schedule(struct event *ev, long ms)
 	tv.tv_usec = (ms % 1000) * 1000;
 	if (event_add(ev, &tv) == -1)
 		fatal("%s", __func__);
+}
+
+/* How many requests may be under way, writes aside. */
+size_t
+http_window(void)
+{
+	return (http.multiplexed ? HTTP2_WINDOW : HTTP_WINDOW);
 }
 
 /* Milliseconds of the clock that is never set. */

@@ -82,6 +82,7 @@ int http_set_ca(const char *ca, size_t ca_len);
 void http_address(const struct msg_addresses *);
 struct http_call *http_start(const struct http_request *, http_done, void *);
 void http_cancel(struct http_call *);
+size_t http_window(void);
 int64_t http_now(void);
 const char *http_libraries(void);
 

@@ -287,6 +287,8 @@ config_free(struct config *config)
 	for (i = 0; i < config->ntargets; i++) {
 		free(config->target[i].service);
 		free(config->target[i].peer);
+		kept_clear(&config->target[i].kept[LOCAL]);
+		kept_clear(&config->target[i].kept[REMOTE]);
 	}
 	free(config->target);
 	free(config);
