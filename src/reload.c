@@ -20,6 +20,7 @@
 enum phase {
 	PHASE_NONE,
 	PHASE_KEYS,	/* the signer looks at the keys */
+	PHASE_RESTORE,	/* it gets the old ones back */
 	PHASE_HOSTS,	/* new hosts are looked up */
 	PHASE_ACTUATOR, /* finishes, and takes its configuration */
 	PHASE_PROBER,
@@ -30,8 +31,8 @@ static struct {
 	struct conf *conf; /* the new one */
 	uint64_t number;   /* of this one */
 	struct msg_key key[ROLE_MAX];
-	unsigned int keys;	/* that the signer has still to answer for */
-	unsigned int restoring; /* answers for old keys, still to come */
+	unsigned int keys;    /* that the signer has still to answer for */
+	char why[REASON_LEN]; /* it is refused, once that is done */
 } reload;
 
 static void reload_keys_done(void);
@@ -209,7 +210,7 @@ reload_busy(void)
 {
 	if (!mtgcpd.running || mtgcpd.stopping)
 		return ("starting or stopping");
-	if (reload.phase != PHASE_NONE || reload.restoring > 0)
+	if (reload.phase != PHASE_NONE)
 		return ("the last one is still under way");
 	return (NULL);
 }
@@ -332,16 +333,17 @@ reload_hosts(void)
 static void
 reload_keys_refused(const char *why)
 {
-	unsigned int answers = reload.keys;
 	size_t i;
 
-	reload_refuse(why);
+	reload.phase = PHASE_RESTORE;
+	strlcpy(reload.why, why, sizeof(reload.why));
 	for (i = 0; i < key_count(mtgcpd.conf); i++)
 		if (mtgcpd.conf->metadata[key_roles[i]] == NULL &&
 		    push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
 			key_roles[i]) == 0)
-			answers++;
-	reload.restoring = answers;
+			reload.keys++;
+	if (reload.keys == 0)
+		reload_refuse(reload.why);
 }
 
 /* The signer has looked at all keys, and can use them. */
@@ -371,13 +373,14 @@ reload_key(enum role role, const struct msg_key *key, const char *why)
 {
 	char text[PATHNAME_LEN + REASON_LEN];
 
-	if (reload.restoring > 0) {
-		reload.restoring--;
-		return (true);
-	}
-	if (reload.phase != PHASE_KEYS)
+	if (reload.phase != PHASE_KEYS && reload.phase != PHASE_RESTORE)
 		return (false);
 	reload.keys--;
+	if (reload.phase == PHASE_RESTORE) {
+		if (reload.keys == 0)
+			reload_refuse(reload.why);
+		return (true);
+	}
 	if (key == NULL) {
 		snprintf(text, sizeof(text), "%s: %s",
 		    reload.conf->credentials[role], why);
