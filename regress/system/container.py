@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The mt-gcpd authors
+
+"""A machine with a service manager: systemd in a container on the files of this
+one, which keeps what it changes in memory, with nothing but loopback."""
+
+import ctypes
+import http.client
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import warnings
+
+import pytest
+
+import harness
+
+CLONE_NEWNET = 0x40000000
+
+
+def give_up(reason):
+    """There can be no container here; nobody should overlook that."""
+    warnings.warn(f"systemd is not tested: {reason}")
+    pytest.skip(reason)
+
+
+def own_cgroups():
+    """Where this process is, in the hierarchies that systemd uses."""
+    top = pathlib.Path("/sys/fs/cgroup")
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        number, name, path = line.split(":", 2)
+        if name == "name=systemd":
+            yield top / "systemd" / path.lstrip("/")
+        elif number == "0":
+            unified = top / "unified"
+            yield (unified if unified.exists() else top) / path.lstrip("/")
+
+
+class Container:
+    """systemd, booted; what is shared can be read at the same path inside."""
+
+    def __init__(self, directory, *shared):
+        if os.geteuid() != 0:
+            give_up("a container needs root")
+        for program in ("systemd-nspawn", "unshare", "nsenter"):
+            if shutil.which(program) is None:
+                give_up(f"no {program}")
+        root = pathlib.Path(directory) / "root"
+        root.mkdir()
+        name = f"mt-gcpd-{os.getpid()}"
+        self.cgroups = [group / name for group in own_cgroups()]
+        try:
+            for group in self.cgroups:
+                group.mkdir()
+        except OSError as error:
+            give_up(f"no cgroup for a container: {error}")
+        self.output = pathlib.Path(directory) / "console"
+        with open(self.output, "wb") as output:
+            # The mounts are nobody else's, and go when the container does.
+            self.process = subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                 'mount --bind / "$0" && mount -t tmpfs tmpfs /run && '
+                 'for group in $CGROUPS; do echo $$ >$group/cgroup.procs; '
+                 'done && exec "$@"', str(root),
+                 "systemd-nspawn", "--quiet", "--directory", str(root),
+                 "--volatile=overlay", "--private-network", "--register=no",
+                 "--keep-unit", "--boot", "--console=pipe",
+                 "--machine", name, "--tmpfs=/var/log",
+                 *[f"--bind-ro={path}" for path in shared],
+                 "--system-call-filter=landlock_create_ruleset "
+                 "landlock_add_rule landlock_restrict_self",
+                 "systemd.unit=basic.target"],
+                env=dict(os.environ, CGROUPS=" ".join(map(str, self.cgroups))),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            harness.wait_until(self.up, 30, "the container is up", 0.1)
+        except AssertionError:
+            self.close()
+            give_up("the container does not boot: "
+                    + self.output.read_text(errors="replace")[-500:])
+
+    def up(self):
+        """Has systemd started all that it shall?  Its process is the child of
+        nspawn's."""
+        if self.process.poll() is not None:
+            raise AssertionError("the container has ended")
+        pid = self.process.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        if not children.split():
+            return False
+        self.leader = int(children.split()[0])
+        try:
+            return self.run("systemctl", "is-active", "basic.target",
+                            check=False).returncode == 0
+        except OSError:
+            return False
+
+    def path(self, path):
+        """Where a file of the container is for us."""
+        return pathlib.Path(f"/proc/{self.leader}/root{path}")
+
+    def run(self, *command, check=True, timeout=30, input=""):
+        """Run a command inside."""
+        ended = subprocess.run(
+            ["nsenter", "-t", str(self.leader), "-m", "-p", "-i", "-u", "-n",
+             "-C", "-r", "-w", "env", "-i", "LC_ALL=C", "PATH=/usr/local/sbin:"
+             "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *command],
+            text=True, timeout=timeout, input=input,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if check:
+            assert ended.returncode == 0, f"{command}: {ended.stdout}"
+        return ended
+
+    def show(self, unit, name):
+        """A property of a unit."""
+        return self.run("systemctl", "show", "--value", "-p", name,
+                        unit).stdout.strip()
+
+    def connect(self, port):
+        """A connection to 127.0.0.1 there: a socket stays in the network of
+        the thread that made it."""
+        made = []
+        libc = ctypes.CDLL(None)
+
+        def make():
+            with open(f"/proc/{self.leader}/ns/net", "rb") as net:
+                if libc.setns(net.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.create_connection(
+                        ("127.0.0.1", port), 10))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        assert made, f"no connection to port {port} in the container"
+        return made[0]
+
+    def close(self):
+        """Shut it down, or at least make an end of it."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                # Its init dies with nspawn, and all others with that.
+                self.process.kill()
+                self.process.wait(10)
+        harness.wait_until(self.remove_cgroups, 10, "the cgroups are empty")
+
+    def remove_cgroups(self):
+        try:
+            for top in self.cgroups:
+                for group, _, _ in os.walk(top, topdown=False):
+                    os.rmdir(group)
+        except OSError:
+            return False
+        return True
+
+
+class Clouds(harness.Clouds):
+    """The simulated clouds on the loopback of a container."""
+
+    def __init__(self, container, directory):
+        self.container = container
+        self.prefix = ["nsenter", "-t", str(container.leader), "-n"]
+        super().__init__(directory)
+
+    def connection(self):
+        connection = http.client.HTTPConnection("127.0.0.1")
+        connection.sock = self.container.connect(self.ready["control_port"])
+        return connection
