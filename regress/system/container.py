@@ -57,6 +57,7 @@ class Container:
             for group in self.cgroups:
                 group.mkdir()
         except OSError as error:
+            self.remove_cgroups()
             give_up(f"no cgroup for a container: {error}")
         self.output = pathlib.Path(directory) / "console"
         with open(self.output, "wb") as output:

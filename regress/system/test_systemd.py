@@ -7,17 +7,18 @@ import pytest
 
 import checks
 import container
-from harness import BUILD, ROOT, X, Y, Daemon, configuration, wait_until
+from harness import BUILD, ROOT, X, Daemon, configuration, wait_until
 
 UNIT = "mt-gcpd.service"
 CONF = "/etc/mt-gcpd/mt-gcpd.conf"
 LOGS = "/var/log/mt-gcpd"
 SOCKET = "/run/mt-gcpd/mt-gcpd.sock"
+ROLES = ("resolver", "signer", "prober", "actuator", "reporter")
 SECRETS = ("prober.json", "actuator.json", "cloudflare.token")
 
 # What differs from the unit as it comes: less patience, and a group.
 DROP_IN = """[Service]
-WatchdogSec=1
+WatchdogSec=3
 RestartSec=100ms
 SupplementaryGroups=adm
 """
@@ -54,7 +55,8 @@ def settings(clouds):
                          **{name: name for name in SECRETS})
     ours = ("chroot", "state file", "control socket", "tls ca file",
             "log syslog", "log stderr")
-    lines = [line for line in text.splitlines() if not line.startswith(ours)]
+    lines = [line.replace(f"{LOGS}/log", f"{LOGS}/mt-gcpd.log")
+             for line in text.splitlines() if not line.startswith(ours)]
     return "\n".join([f'control socket "{SOCKET}" group "adm"',
                       'tls ca file "/etc/mt-gcpd/ca.pem"', *lines, ""])
 
@@ -82,11 +84,16 @@ def put(machine, path, text):
 
 def install(machine, clouds):
     """All that an administrator does."""
+    for role in ROLES:  # that this machine may have already
+        machine.run("userdel", f"mtgcpd-{role}", check=False)
     machine.run("make", "-C", str(ROOT), "-o", "all", "install", f"B={BUILD}")
-    machine.run("systemd-sysusers")
-    machine.run("systemd-tmpfiles", "--create")
-    put(machine, "/etc/mt-gcpd/ca.pem", (clouds.directory / "ca.pem").read_text())
-    put(machine, "/etc/mt-gcpd/mt-gcpd.conf", settings(clouds))
+    machine.run("systemd-sysusers", "mt-gcpd.conf")
+    machine.run("systemd-tmpfiles", "--create", "mt-gcpd.conf")
+    for path in ("/run/mt-gcpd/empty", "/var/lib/mt-gcpd", LOGS):
+        assert machine.path(path).is_dir()
+    put(machine, "/etc/mt-gcpd/ca.pem",
+        (clouds.directory / "ca.pem").read_text())
+    put(machine, CONF, settings(clouds))
     secrets = "".join(f"LoadCredential={name}:{clouds.directory / name}\n"
                       for name in SECRETS)
     put(machine, f"/etc/systemd/system/{UNIT}.d/test.conf", DROP_IN + secrets)
@@ -109,11 +116,23 @@ def check_confinement(machine, service):
                             check=False)
         assert (tried.returncode == 0) == writable, path
     children = machine.path(f"/proc/{pid}/task/{pid}/children").read_text()
-    assert len(children.split()) == 4
+    users = set()
     for child in children.split():
-        assert service.status(child)["Seccomp"] == "2"
+        status = service.status(child)
+        assert status["Seccomp"] == "2"
+        users.add(status["Uid"])
         assert machine.run("readlink", f"/proc/{child}/root"
                            ).stdout.strip() == "/run/mt-gcpd/empty"
+    assert len(users) == 4 and service.status(pid)["Uid"] not in users
+
+
+def check_rotation(machine, service):
+    """logrotate finds the service, and it goes on in a new file."""
+    log = machine.path(f"{LOGS}/mt-gcpd.log")
+    old = log.stat().st_ino
+    machine.run("logrotate", "--force", "/etc/logrotate.d/mt-gcpd")
+    wait_until(lambda: log.stat().st_ino != old
+               and "opened again" in log.read_text(), what="a new log file")
 
 
 def check_reload(machine, service, clouds):
@@ -141,8 +160,8 @@ def check_watchdog(machine, service):
     pid = service.show("MainPID")
     seen = len(service.events())
     machine.run("kill", "-STOP", pid)
-    wait_until(lambda: service.show("NRestarts") == "1", what="a restart")
-    service.wait_state(3, since=seen)
+    wait_until(lambda: service.show("NRestarts") != "0", what="a restart")
+    service.wait_state(2, since=seen)
     assert "state_transition" not in {e["event_type"]
                                       for e in service.events()[seen:]}
     assert "Watchdog timeout" in service.journal()
@@ -166,7 +185,6 @@ def check_stop(machine, service):
 def test_service(machine, clouds):
     """Installed, started, a failover, a reload, a watchdog, and stopped."""
     install(machine, clouds)
-    # The children are the users that this made, and no others.
     machine.run("systemctl", "start", UNIT)
     service = Service(machine)
     assert service.show("ActiveState") == "active"
@@ -176,15 +194,18 @@ def test_service(machine, clouds):
     assert machine.run("stat", "-c", "%G %a", SOCKET).stdout == "adm 660\n"
     assert "A" in machine.run("mt-gcpctl", "show", "status").stdout
 
-    clouds.health("region-b", "UNHEALTHY")
-    service.wait_state(3)
-    assert {X, Y} <= set(clouds.ranges("router-a"))
-    assert service.show("StatusText") == "A: state 3"
+    clouds.health("region-a", "UNHEALTHY")
+    service.wait_state(2)
+    assert X not in clouds.ranges("router-a")
+    assert clouds.priority("mt-gcpd A primary") == 200
+    assert service.show("StatusText") == "A: state 2"
+    check_rotation(machine, service)
     check_reload(machine, service, clouds)
     check_watchdog(machine, service)
-    clouds.health("region-b", "HEALTHY")
+    clouds.health("region-a", "HEALTHY")
     service.wait_state(1, since=len(service.events()))
-    assert Y not in clouds.ranges("router-a")
+    assert X in clouds.ranges("router-a")
+    assert clouds.priority("mt-gcpd A primary") == 100
     lines = service.journal().splitlines()
-    assert len([line for line in lines if "state 1 -> 3" in line]) == 1
+    assert len([line for line in lines if "state 1 -> 2" in line]) == 1
     check_stop(machine, service)
