@@ -3,16 +3,20 @@
 
 """The daemon as a service, installed and run by a real systemd."""
 
+import http.client
+
 import pytest
 
 import checks
 import container
-from harness import BUILD, ROOT, X, Daemon, configuration, wait_until
+from harness import (BUILD, PROJECT, ROOT, X, Daemon, configuration,
+                     wait_until)
 
 UNIT = "mt-gcpd.service"
 CONF = "/etc/mt-gcpd/mt-gcpd.conf"
 LOGS = "/var/log/mt-gcpd"
 SOCKET = "/run/mt-gcpd/mt-gcpd.sock"
+PORT = 9100  # of a network that has nothing else
 ROLES = ("resolver", "signer", "prober", "actuator", "reporter")
 SECRETS = ("prober.json", "actuator.json", "cloudflare.token")
 
@@ -22,6 +26,11 @@ WatchdogSec=3
 RestartSec=100ms
 SupplementaryGroups=adm
 """
+
+TOP = f"""handover no
+drain 0
+log cloud project "{PROJECT}"
+metrics listen on 127.0.0.1 port {PORT}"""
 
 
 class Service(Daemon):
@@ -51,7 +60,7 @@ class Service(Daemon):
 def settings(clouds):
     """The configuration: files where they are by default, and secrets by a
     name that is not a path."""
-    text = configuration(clouds, "A", LOGS, "handover no\ndrain 0",
+    text = configuration(clouds, "A", LOGS, TOP,
                          **{name: name for name in SECRETS})
     ours = ("chroot", "state file", "control socket", "tls ca file",
             "log syslog", "log stderr")
@@ -123,7 +132,17 @@ def check_confinement(machine, service):
         users.add(status["Uid"])
         assert machine.run("readlink", f"/proc/{child}/root"
                            ).stdout.strip() == "/run/mt-gcpd/empty"
-    assert len(users) == 4 and service.status(pid)["Uid"] not in users
+    assert len(users) == 5 and service.status(pid)["Uid"] not in users
+
+
+def check_reporter(machine, clouds):
+    """It serves a socket that it inherits, and writes to the cloud."""
+    connection = http.client.HTTPConnection("127.0.0.1")
+    connection.sock = machine.connect(PORT)
+    connection.request("GET", "/metrics")
+    assert b"mtgcpd_build_info" in connection.getresponse().read()
+    connection.close()
+    wait_until(clouds.logs, what="events in Cloud Logging")
 
 
 def check_rotation(machine, service):
@@ -185,12 +204,14 @@ def check_stop(machine, service):
 def test_service(machine, clouds):
     """Installed, started, a failover, a reload, a watchdog, and stopped."""
     install(machine, clouds)
-    machine.run("systemctl", "start", UNIT)
     service = Service(machine)
+    started = machine.run("systemctl", "start", UNIT, check=False)
+    assert started.returncode == 0, service.journal()
     assert service.show("ActiveState") == "active"
     service.wait_state(1)
     assert service.show("StatusText") == "A: state 1"
     check_confinement(machine, service)
+    check_reporter(machine, clouds)
     assert machine.run("stat", "-c", "%G %a", SOCKET).stdout == "adm 660\n"
     assert "A" in machine.run("mt-gcpctl", "show", "status").stdout
 
