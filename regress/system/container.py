@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The mt-gcpd authors
 
-"""A machine with a service manager: systemd in a container on the files of this
-one, which keeps what it changes in memory, with nothing but loopback."""
+"""A machine with a service manager: systemd in a container on the files of
+this one, which keeps what it changes in memory, with nothing but loopback."""
 
 import ctypes
 import http.client
@@ -40,17 +40,27 @@ def own_cgroups():
             yield (unified if unified.exists() else top) / path.lstrip("/")
 
 
+def child(pid):
+    """The first child of a process, or None."""
+    try:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return None
+    return int(children.split()[0]) if children.split() else None
+
+
 class Container:
     """systemd, booted; what is shared can be read at the same path inside."""
 
     def __init__(self, directory, *shared):
         if os.geteuid() != 0:
             give_up("a container needs root")
-        for program in ("systemd-nspawn", "unshare", "nsenter"):
+        for program in ("systemd-nspawn", "setpriv", "unshare", "nsenter"):
             if shutil.which(program) is None:
                 give_up(f"no {program}")
         root = pathlib.Path(directory) / "root"
         root.mkdir()
+        self.nspawn = self.leader = None
         name = f"mt-gcpd-{os.getpid()}"
         self.cgroups = [group / name for group in own_cgroups()]
         try:
@@ -61,10 +71,12 @@ class Container:
             give_up(f"no cgroup for a container: {error}")
         self.output = pathlib.Path(directory) / "console"
         with open(self.output, "wb") as output:
-            # The mounts are nobody else's, and go when the container does.
+            # The mounts are nobody else's, and all processes end with the
+            # child of unshare, and that with us.
             self.process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "sh", "-c",
-                 'mount --bind / "$0" && mount -t tmpfs tmpfs /run && '
+                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount",
+                 "--propagation", "private", "--pid", "--mount-proc", "--fork",
+                 "--kill-child", "sh", "-c", 'mount --bind / "$0" && mount -t tmpfs tmpfs /run && '
                  'for group in $CGROUPS; do echo $$ >$group/cgroup.procs; '
                  'done && exec "$@"', str(root),
                  "systemd-nspawn", "--quiet", "--directory", str(root),
@@ -85,20 +97,15 @@ class Container:
                     + self.output.read_text(errors="replace")[-500:])
 
     def up(self):
-        """Has systemd started all that it shall?  Its process is the child of
-        nspawn's."""
+        """Has systemd started all that it shall?  It is the child of nspawn,
+        which is that of unshare."""
         if self.process.poll() is not None:
             raise AssertionError("the container has ended")
-        pid = self.process.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        if not children.split():
-            return False
-        self.leader = int(children.split()[0])
-        try:
-            return self.run("systemctl", "is-active", "basic.target",
-                            check=False).returncode == 0
-        except OSError:
-            return False
+        self.nspawn = child(self.process.pid)
+        self.leader = self.nspawn and child(self.nspawn)
+        return self.leader and self.run(
+            "systemctl", "is-active", "basic.target",
+            check=False).returncode == 0
 
     def path(self, path):
         """Where a file of the container is for us."""
@@ -141,14 +148,13 @@ class Container:
 
     def close(self):
         """Shut it down, or at least make an end of it."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                # Its init dies with nspawn, and all others with that.
-                self.process.kill()
-                self.process.wait(10)
+        if self.process.poll() is None and self.nspawn:
+            os.kill(self.nspawn, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
         harness.wait_until(self.remove_cgroups, 10, "the cgroups are empty")
 
     def remove_cgroups(self):

@@ -160,7 +160,8 @@ def unit(tmp_path):
 
 def systemd_analyze(*arguments):
     ended = subprocess.run(["systemd-analyze", *arguments], text=True,
-                           env=dict(os.environ, LC_ALL="C", SYSTEMD_COLORS="0"),
+                           env=dict(os.environ, LC_ALL="C",
+                                    SYSTEMD_COLORS="0"),
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
