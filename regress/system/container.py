@@ -21,6 +21,12 @@ import harness
 
 CLONE_NEWNET = 0x40000000
 
+# "/" itself is no root for a container.  What nspawn writes to /run goes, too.
+PREPARE = """mount --bind / "$0" && mount -t tmpfs tmpfs /run || exit
+for group in $CGROUPS; do echo $$ >"$group/cgroup.procs" || exit; done
+exec "$@"
+"""
+
 
 def give_up(reason):
     """There can be no container here; nobody should overlook that."""
@@ -58,43 +64,46 @@ class Container:
         for program in ("systemd-nspawn", "setpriv", "unshare", "nsenter"):
             if shutil.which(program) is None:
                 give_up(f"no {program}")
-        root = pathlib.Path(directory) / "root"
-        root.mkdir()
-        self.nspawn = self.leader = None
         name = f"mt-gcpd-{os.getpid()}"
+        self.root = pathlib.Path(directory) / "root"
+        self.output = pathlib.Path(directory) / "console"
         self.cgroups = [group / name for group in own_cgroups()]
+        self.nspawn = self.leader = None
+        self.root.mkdir()
         try:
             for group in self.cgroups:
                 group.mkdir()
         except OSError as error:
             self.remove_cgroups()
             give_up(f"no cgroup for a container: {error}")
-        self.output = pathlib.Path(directory) / "console"
-        with open(self.output, "wb") as output:
-            # The mounts are nobody else's, and all processes end with the
-            # child of unshare, and that with us.
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount",
-                 "--propagation", "private", "--pid", "--mount-proc", "--fork",
-                 "--kill-child", "sh", "-c", 'mount --bind / "$0" && mount -t tmpfs tmpfs /run && '
-                 'for group in $CGROUPS; do echo $$ >$group/cgroup.procs; '
-                 'done && exec "$@"', str(root),
-                 "systemd-nspawn", "--quiet", "--directory", str(root),
-                 "--volatile=overlay", "--private-network", "--register=no",
-                 "--keep-unit", "--boot", "--console=pipe",
-                 "--machine", name, "--tmpfs=/var/log",
-                 *[f"--bind-ro={path}" for path in shared],
-                 "--system-call-filter=landlock_create_ruleset "
-                 "landlock_add_rule landlock_restrict_self",
-                 "systemd.unit=basic.target"],
-                env=dict(os.environ, CGROUPS=" ".join(map(str, self.cgroups))),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self.start(name, shared)
         try:
             harness.wait_until(self.up, 30, "the container is up", 0.1)
         except AssertionError:
             self.close()
             give_up("the container does not boot: "
                     + self.output.read_text(errors="replace")[-500:])
+
+    def start(self, name, shared):
+        """Nobody else has the mounts; and all processes end with the child of
+        unshare, and that with us."""
+        command = [
+            "setpriv", "--pdeathsig", "KILL",
+            "unshare", "--mount", "--propagation", "private", "--mount-proc",
+            "--pid", "--fork", "--kill-child",
+            "sh", "-c", PREPARE, str(self.root),
+            "systemd-nspawn", "--quiet", "--directory", str(self.root),
+            "--volatile=overlay", "--tmpfs=/var/log", "--private-network",
+            "--register=no", "--keep-unit", "--machine", name,
+            *[f"--bind-ro={path}" for path in shared],
+            "--system-call-filter=landlock_create_ruleset landlock_add_rule "
+            "landlock_restrict_self",
+            "--boot", "--console=pipe", "systemd.unit=basic.target"]
+        groups = " ".join(map(str, self.cgroups))
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                command, env=dict(os.environ, CGROUPS=groups),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def up(self):
         """Has systemd started all that it shall?  It is the child of nspawn,
