@@ -176,6 +176,10 @@ def check_reload(machine, service, clouds):
 def check_watchdog(machine, service):
     """A daemon that is stuck is killed and started again, and knows what it
     knew."""
+    told = service.show("WatchdogTimestampMonotonic")
+    wait_until(lambda: service.show("WatchdogTimestampMonotonic") != told,
+               what="a word that all is well")
+    assert service.show("NRestarts") == "0"
     pid = service.show("MainPID")
     seen = len(service.events())
     machine.run("kill", "-STOP", pid)
