@@ -17,6 +17,8 @@ MANDIR ?=	$(PREFIX)/share/man
 SYSCONFDIR ?=	/etc
 DATADIR ?=	$(PREFIX)/share
 STATEDIR ?=	/var/lib/mt-gcpd
+# systemd looks below /etc, /usr/local/lib and /usr/lib.
+SYSTEMDDIR ?=	$(PREFIX)/lib
 B ?=		build
 PYTHON ?=	/usr/bin/python3
 INSTALL ?=	install
@@ -35,6 +37,7 @@ TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
 BROWSER_PACKAGES = chromium
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 nghttp2-proxy
+SYSTEMD_PACKAGES = systemd systemd-container
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
 ifeq ($(filter deps demo regress regress-long bench model lint clean,$(MAKECMDGOALS)),)
@@ -244,7 +247,9 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(DATADIR)/mt-gcpd \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system \
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d $(DESTDIR)$(DATADIR)/mt-gcpd \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
 	$(INSTALL) -m 755 $(B)/mt-gcpd $(B)/mt-gcpctl $(DESTDIR)$(SBINDIR)
@@ -257,7 +262,13 @@ install: all
 	$(INSTALL) -m 644 etc/mt-gcpd.logrotate \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/mt-gcpd.conf
+	$(INSTALL) -m 644 etc/mt-gcpd.tmpfiles \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/mt-gcpd.conf
+	$(INSTALL) -m 644 etc/mt-gcpd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system
+	sed -i 's,@SBINDIR@,$(SBINDIR),' \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system/mt-gcpd.service
 	$(INSTALL) -m 644 etc/mt-gcpd.rules.yml etc/mt-gcpd.dashboard.json \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.bash-completion \
@@ -274,7 +285,9 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpctl.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system/mt-gcpd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/mt-gcpd.conf \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/mt-gcpd.conf \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.rules.yml \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.dashboard.json \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpctl \
@@ -323,6 +336,7 @@ demo: deps
 
 regress: deps
 	$(call packages,$(BROWSER_PACKAGES))
+	$(call packages,$(SYSTEMD_PACKAGES))
 	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system

@@ -49,11 +49,14 @@ def wait_until(condition, timeout=20.0, what="condition", step=0.02):
 class Clouds:
     """The simulated clouds, and the control interface that tests use."""
 
+    prefix = ()  # of the command that starts them
+
     def __init__(self, directory, *arguments):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [BUILD / "cloudsim", "-d", str(self.directory), *arguments],
+            [*self.prefix, BUILD / "cloudsim", "-d", str(self.directory),
+             *arguments],
             stdin=subprocess.DEVNULL)
         ready = self.directory / "ready.json"
         wait_until(lambda: ready.exists() or self.process.poll() is not None,
@@ -70,9 +73,12 @@ class Clouds:
         for what in ("/journal", "/clockwork", "/stats", "/logs"):
             self.call("DELETE", what)
 
-    def call(self, method, path, body=None):
-        connection = http.client.HTTPConnection(
+    def connection(self):
+        return http.client.HTTPConnection(
             "127.0.0.1", self.ready["control_port"], timeout=10)
+
+    def call(self, method, path, body=None):
+        connection = self.connection()
         try:
             connection.request(
                 method, path, None if body is None else json.dumps(body),
