@@ -6,6 +6,7 @@
 # make regress    set up this machine, build, and pass all tests
 # make regress-long  random outages, kills and schedules, half an hour of them
 # make model      check a model of two daemons and their hand-over
+# make bench      measure speed, memory and CPU; S="cycle memory" for some alone
 # make lint       formatting, static analysis, gcc and clang without a warning
 # make install    PREFIX, DESTDIR
 
@@ -16,6 +17,8 @@ MANDIR ?=	$(PREFIX)/share/man
 SYSCONFDIR ?=	/etc
 DATADIR ?=	$(PREFIX)/share
 STATEDIR ?=	/var/lib/mt-gcpd
+# systemd looks below /etc, /usr/local/lib and /usr/lib.
+SYSTEMDDIR ?=	$(PREFIX)/lib
 B ?=		build
 PYTHON ?=	/usr/bin/python3
 INSTALL ?=	install
@@ -33,9 +36,11 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
 BROWSER_PACKAGES = chromium
+BENCH_PACKAGES = $(BUILD_PACKAGES) python3 nghttp2-proxy
+SYSTEMD_PACKAGES = systemd systemd-container
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifeq ($(filter deps demo regress regress-long model lint clean,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo regress regress-long bench model lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -54,6 +59,10 @@ HARDENING :=	$(HARDENING)
 OPTIMISE ?=	-O2 -g
 CPPFLAGS =	-D_GNU_SOURCE -DMTGCPD_VERSION='"$(VERSION)+$(DIGEST)"' \
 	-DMTGCPD_LIBEXEC='"$(LIBEXECDIR)"' -Icommon
+# A build for developers, which names the system calls that a filter lacks.
+ifdef TRAP
+CPPFLAGS +=	-DMTGCPD_SECCOMP_TRAP
+endif
 CFLAGS =	-std=gnu17 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 LDFLAGS =	-pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -69,6 +78,7 @@ LIBS_prober :=	$(LIBS_https)
 LIBS_actuator :=	$(LIBS_https)
 LIBS_reporter :=	$(LIBS_https) libevent_extra
 LIBS_cloudsim :=	libevent libevent_openssl openssl jansson libbsd
+LIBS_bench :=	libcurl libbsd
 LIBS_unit :=	$(LIBS_https) libevent_extra libcares libmd cmocka
 CPPFLAGS +=	$(call pkg,--cflags $(LIBS_unit))
 
@@ -84,6 +94,9 @@ PARENT_OBJ :=	$(call objects,$(PARENT_SRC)) $(B)/src/parse.o
 
 .PHONY: all
 all: $(PROGRAMS) $(B)/cloudsim $(B)/outcomes
+
+.PHONY: bench-build
+bench-build: all $(B)/bench-client
 
 $(B)/common.a: $(COMMON_OBJ)
 	@rm -f $@
@@ -109,6 +122,9 @@ $(B)/cloudsim: $(call objects,$(CLOUDSIM_SRC))
 $(B)/outcomes: $(B)/regress/outcomes/outcomes.o $(B)/common.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_parent))
 
+$(B)/bench-client: $(B)/regress/bench/client.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkg,--libs $(LIBS_bench))
+
 $(B)/src/parse.c: src/parse.y
 	@mkdir -p $(@D)
 	bison -o $@ $<
@@ -124,6 +140,7 @@ $(VERSIONED:%.c=$(B)/%.o) $(VERSIONED:%.c=$(B)/san/%.o): $(B)/digest
 $(B)/src/%.o $(B)/san/src/%.o: CPPFLAGS += -Isrc
 $(B)/proc/actuator/%.o $(B)/san/proc/actuator/%.o: CPPFLAGS += -Iproc/actuator
 $(B)/proc/prober/%.o $(B)/san/proc/prober/%.o: CPPFLAGS += -Iproc/prober
+$(B)/proc/resolver/%.o $(B)/san/proc/resolver/%.o: CPPFLAGS += -Iproc/resolver
 $(B)/proc/signer/%.o $(B)/san/proc/signer/%.o: CPPFLAGS += -Iproc/signer
 $(B)/proc/reporter/%.o $(B)/san/proc/reporter/%.o: CPPFLAGS += -Iproc/reporter
 $(B)/regress/cloudsim/%.o: CPPFLAGS := -D_GNU_SOURCE -Iregress/cloudsim \
@@ -164,7 +181,7 @@ $(B)/san/all.a: $(SAN_OBJ)
 $(B)/regress/unit/test_%: regress/unit/test_%.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \
-	    -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
+	    -Iproc/resolver -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
 	    $(B)/san/all.a $(call pkg,--libs $(LIBS_unit)) $(UNIT_LDFLAGS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
@@ -193,6 +210,14 @@ system: all $(B)/clockjump.so $(B)/inject $(B)/hostile
 	$(PYTHON) -m pytest -q -p no:cacheprovider \
 	    -n $$((2 * $$(nproc))) regress/system
 
+# Once more with filters that name a system call before they kill for it.
+.PHONY: system-trap
+system-trap:
+	$(MAKE) B=$(B)/trap TRAP=1 all $(B)/trap/clockjump.so
+	MTGCPD_SECCOMP=trap MTGCPD_BUILD=$(abspath $(B)/trap) $(PYTHON) \
+	    -m pytest -q -p no:cacheprovider -n $$((2 * $$(nproc))) \
+	    regress/system
+
 # The same with dice, for up to ten minutes each.
 .PHONY: long
 long: all
@@ -213,12 +238,12 @@ lint-run:
 	$(MAKE) -s CC=clang B=$(B)/clang WERROR=-Werror all
 	@echo clang-tidy; clang-tidy --quiet $(PARENT_SRC) $(CTL_SRC) $(COMMON_SRC) $(wildcard proc/*/*.c) \
 	    -- $(CPPFLAGS) -std=gnu17 -Isrc -Iproc/actuator -Iproc/prober \
-	    -Iproc/signer -Iproc/reporter 2>/dev/null
+	    -Iproc/resolver -Iproc/signer -Iproc/reporter 2>/dev/null
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
 	    $(patsubst %,--include=%,$(wildcard /usr/include/*/sys/queue.h) \
 	    /usr/include/jansson.h) -Icommon -Isrc -Iproc/prober \
-	    -Iproc/actuator -Iproc/signer -Iproc/reporter src common proc
+	    -Iproc/actuator -Iproc/resolver -Iproc/signer -Iproc/reporter src common proc
 	mandoc -T lint -W warning mt-gcpd.8 mt-gcpctl.8 mt-gcpd.conf.5 2>/dev/null
 
 .PHONY: format
@@ -231,7 +256,9 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(DATADIR)/mt-gcpd \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system \
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d $(DESTDIR)$(DATADIR)/mt-gcpd \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions
 	$(INSTALL) -d -m 700 $(DESTDIR)$(STATEDIR)
 	$(INSTALL) -m 755 $(B)/mt-gcpd $(B)/mt-gcpctl $(DESTDIR)$(SBINDIR)
@@ -244,7 +271,13 @@ install: all
 	$(INSTALL) -m 644 etc/mt-gcpd.logrotate \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.sysusers \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/mt-gcpd.conf
+	$(INSTALL) -m 644 etc/mt-gcpd.tmpfiles \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/mt-gcpd.conf
+	$(INSTALL) -m 644 etc/mt-gcpd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system
+	sed -i 's,@SBINDIR@,$(SBINDIR),' \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system/mt-gcpd.service
 	$(INSTALL) -m 644 etc/mt-gcpd.rules.yml etc/mt-gcpd.dashboard.json \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd
 	$(INSTALL) -m 644 etc/mt-gcpd.bash-completion \
@@ -261,7 +294,9 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man8/mt-gcpctl.8 \
 	    $(DESTDIR)$(SYSCONFDIR)/mt-gcpd/mt-gcpd.conf.sample \
 	    $(DESTDIR)$(SYSCONFDIR)/logrotate.d/mt-gcpd \
-	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/mt-gcpd.conf \
+	    $(DESTDIR)$(SYSTEMDDIR)/systemd/system/mt-gcpd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/sysusers.d/mt-gcpd.conf \
+	    $(DESTDIR)$(SYSTEMDDIR)/tmpfiles.d/mt-gcpd.conf \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.rules.yml \
 	    $(DESTDIR)$(DATADIR)/mt-gcpd/mt-gcpd.dashboard.json \
 	    $(DESTDIR)$(DATADIR)/bash-completion/completions/mt-gcpctl \
@@ -299,7 +334,7 @@ define promtool
 	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
 endef
 
-.PHONY: deps demo regress regress-long model lint clean
+.PHONY: deps demo regress regress-long bench model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
 	$(users)
@@ -310,12 +345,21 @@ demo: deps
 
 regress: deps
 	$(call packages,$(BROWSER_PACKAGES))
+	$(call packages,$(SYSTEMD_PACKAGES))
 	$(call promtool)
 	@$(MAKE) --no-print-directory -s -j2 all unit-build
 	@$(MAKE) --no-print-directory unit system
+	@$(MAKE) --no-print-directory -s -j2 system-trap
 
 regress-long: deps
 	@$(MAKE) --no-print-directory long
+
+# S: sections, all by default.
+bench:
+	$(call packages,$(BENCH_PACKAGES))
+	$(users)
+	@$(MAKE) --no-print-directory -s -j2 bench-build
+	@$(PYTHON) regress/bench/bench.py -o $(B)/bench.json $(S)
 
 model:
 	$(call packages,gcc libc6-dev make spin)

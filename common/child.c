@@ -212,6 +212,7 @@ child_main(const struct child_program *program, int argc, char *argv[])
 {
 	struct child_setup setup;
 	struct event_base *base;
+	unsigned char random;
 
 	if (argc == 2 && strcmp(argv[1], "-V") == 0) {
 		printf("%s: %s\n", role_name(program->role),
@@ -247,6 +248,9 @@ child_main(const struct child_program *program, int argc, char *argv[])
 	    child_dispatch, parent_lost, NULL);
 	if (parent_channel == NULL)
 		fatal("channel");
+	/* The first random number may have libc ask for memory in a way that
+	 * the filter does not know. */
+	arc4random_buf(&random, sizeof(random));
 	drop(program, &setup);
 	if (event_base_dispatch(base) == -1)
 		fatalx("event_base_dispatch");

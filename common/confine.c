@@ -10,71 +10,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "confine.h"
-#include "imsg.h"
 #include "log.h"
-
-/*
- * What every child may do once it is confined, and who needs it.  Everything
- * else kills it, but for the file calls of libraries that would like to have a
- * look at a file and can do without.
- */
-
-#define NO_EXEC(n) SCMP_CMP(n, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
-
-static const struct syscall_rule common_rules[] = {
-	{ RULE_ALLOW(exit_group) }, /* exit(3) */
-	{ RULE_ALLOW(exit) },
-	{ RULE_ALLOW(close) }, /* connections that are over */
-	{ RULE_ALLOW(brk) },   /* malloc(3) */
-	{ RULE_ALLOW(munmap) },
-	{ RULE_ALLOW(mremap) },
-	{ RULE_ALLOW(futex) },	/* OpenSSL: run once */
-	{ RULE_ALLOW(getpid) }, /* OpenSSL: has the random generator forked? */
-	{ RULE_ALLOW(getrandom) },     /* OpenSSL, arc4random(3) */
-	{ RULE_ALLOW(clock_gettime) }, /* where the vDSO cannot do these */
-	{ RULE_ALLOW(gettimeofday) },
-	{ RULE_ALLOW(time) },
-	{ RULE_ALLOW(rt_sigreturn) }, /* libevent: signals */
-	{ RULE_ALLOW(rt_sigprocmask) },
-	{ RULE_ALLOW(restart_syscall) },
-	{ RULE_ALLOW(epoll_ctl) }, /* libevent: the loop */
-	{ RULE_ALLOW(epoll_wait) },
-	{ RULE_ALLOW(epoll_pwait) },
-	{ RULE_ALLOW(read) }, /* the channel, TLS */
-	{ RULE_ALLOW(write) },
-	{ RULE_ALLOW(writev) }, /* c-ares over TCP */
-	/* malloc(3): never executable, never a file */
-	{ RULE_ALLOW(mmap), .nargs = 3,
-	    .args = { NO_EXEC(2), INT_IS(3, MAP_PRIVATE | MAP_ANONYMOUS),
-		INT_IS(4, 0xffffffffU) } },
-	{ RULE_ALLOW(mprotect), .nargs = 1, .args = { NO_EXEC(2) } },
-	{ RULE_ALLOW(madvise), .nargs = 1,
-	    .args = { INT_IS(2, MADV_DONTNEED) } },
-	/* non-blocking sockets */
-	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_GETFL) } },
-	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFL) } },
-	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFD) } },
-	/* libraries that look for a file do without it */
-	{ RULE_REFUSE(open, EACCES) },
-	{ RULE_REFUSE(openat, EACCES) },
-	{ RULE_REFUSE(stat, EACCES) },
-	{ RULE_REFUSE(lstat, EACCES) },
-	{ RULE_REFUSE(newfstatat, EACCES) },
-	{ RULE_REFUSE(statx, EACCES) },
-	{ RULE_REFUSE(access, EACCES) },
-	{ RULE_REFUSE(faccessat, EACCES) },
-	{ RULE_REFUSE(readlink, EACCES) },
-	{ RULE_REFUSE(readlinkat, EACCES) },
-};
-
-#define NCOMMON (sizeof(common_rules) / sizeof(common_rules[0]))
 
 /*
  * Landlock (landlock(7)).  The headers of Debian 12 know neither its network
@@ -96,6 +37,8 @@ struct net_port_attr {
 #define NET_BIND_TCP	(1ULL << 0)
 #define NET_CONNECT_TCP (1ULL << 1)
 #define SCOPE_ALL	3ULL /* abstract sockets, signals */
+
+#define FILES_MAX 1024 /* descriptors of a child, nearly all of them sockets */
 
 static int
 landlock_abi(void)
@@ -162,49 +105,6 @@ confine_landlock(const uint16_t *ports, size_t nports)
 		fatal("landlock_restrict_self");
 	close(fd);
 	return (abi);
-}
-
-static void
-add_rules(scmp_filter_ctx filter, const struct syscall_rule *rules, size_t n)
-{
-	const struct syscall_rule *rule;
-	int r;
-
-	for (rule = rules; rule < rules + n; rule++) {
-		r = seccomp_rule_add_array(filter, rule->action, rule->syscall,
-		    rule->nargs, rule->args);
-		/* EDOM, a call that this architecture does not have */
-		if (r != 0 && r != -EDOM) {
-			errno = -r;
-			fatal("seccomp_rule_add %d", rule->syscall);
-		}
-	}
-}
-
-/*
- * Load a filter that does what the rules say and otherwise, by default, kills
- * the process or, for SCMP_ACT_ALLOW, lets the call through.  Several rules of
- * one call are alternatives.
- */
-void
-confine_seccomp(uint32_t otherwise, const struct syscall_rule *common,
-    size_t ncommon, const struct syscall_rule *own, size_t nown)
-{
-	scmp_filter_ctx filter;
-	int r;
-
-	filter = seccomp_init(otherwise);
-	if (filter == NULL)
-		fatalx("seccomp_init");
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	add_rules(filter, common, ncommon);
-	add_rules(filter, own, nown);
-	r = seccomp_load(filter);
-	if (r != 0) {
-		errno = -r;
-		fatal("seccomp_load");
-	}
-	seccomp_release(filter);
 }
 
 /*
@@ -286,6 +186,7 @@ confine(const struct confinement *how)
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_NOFILE, FILES_MAX);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		fatal("PR_SET_NO_NEW_PRIVS");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
@@ -294,7 +195,7 @@ confine(const struct confinement *how)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		fatal("PR_SET_PDEATHSIG");
 	abi = confine_landlock(how->ports, how->nports);
-	confine_seccomp(SCMP_ACT_KILL_PROCESS, common_rules, NCOMMON,
-	    how->rules, how->nrules);
+	filter_load(
+	    filter_new_child(SCMP_ARCH_NATIVE, how->rules, how->nrules));
 	return (abi);
 }

@@ -27,6 +27,7 @@ struct syscall_rule {
 #define INT_IS(n, value)  SCMP_CMP(n, SCMP_CMP_MASKED_EQ, 0xffffffffU, value)
 #define TYPE_IS(n, value) SCMP_CMP(n, SCMP_CMP_MASKED_EQ, 0xf, value)
 #define NULL_IS(n)	  SCMP_CMP(n, SCMP_CMP_EQ, 0, 0)
+#define NO_EXEC(n)	  SCMP_CMP(n, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
 struct confinement {
 	int drop; /* chroot and change user */
@@ -35,7 +36,7 @@ struct confinement {
 	const char *chroot;
 	const uint16_t *ports; /* TCP ports that may be connected to */
 	size_t nports;
-	const struct syscall_rule *rules; /* on top of the common ones */
+	const struct syscall_rule *rules; /* beside those of all children */
 	size_t nrules;
 };
 
@@ -43,7 +44,12 @@ struct confinement {
 int confine(const struct confinement *);
 void confine_capabilities(void);
 int confine_landlock(const uint16_t *ports, size_t nports);
-void confine_seccomp(uint32_t otherwise, const struct syscall_rule *common,
-    size_t ncommon, const struct syscall_rule *own, size_t nown);
+
+/* filter.c */
+scmp_filter_ctx filter_new(uint32_t arch, const struct syscall_rule *,
+    size_t n);
+scmp_filter_ctx filter_new_child(uint32_t arch, const struct syscall_rule *own,
+    size_t n);
+void filter_load(scmp_filter_ctx);
 
 #endif /* MTGCPD_CONFINE_H */

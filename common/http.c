@@ -22,7 +22,9 @@ static void pump_event(evutil_socket_t, short, void *);
 static struct http_call *next_call(int64_t, int64_t *);
 static struct http_call *first_ready(struct calls *, int64_t, int64_t *);
 static void late_event(evutil_socket_t, short, void *);
-static struct headers *headers_get(const char *, const char *);
+static void rest_event(evutil_socket_t, short, void *);
+static void call_version(const struct slot *);
+static struct headers *headers_get(const struct http_request *);
 static void headers_append(struct headers *, const char *, const char *);
 static void headers_release(struct headers *);
 static void call_fail(struct http_call *, enum transport, const char *);
@@ -74,7 +76,8 @@ http_prepare(struct event_base *base, const char *ca, size_t ca_len)
 	TAILQ_INIT(&http.failed);
 	http.pump = event_new(base, -1, 0, pump_event, NULL);
 	http.late = evtimer_new(base, late_event, NULL);
-	if (http.pump == NULL || http.late == NULL)
+	http.rest = evtimer_new(base, rest_event, NULL);
+	if (http.pump == NULL || http.late == NULL || http.rest == NULL)
 		fatalx("%s: out of memory", __func__);
 	curl_room_prepare();
 	if (ca == NULL || http_set_ca(ca, ca_len) == -1) {
@@ -106,6 +109,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	call->method = request->method;
 	call->called = request->called;
 	call->write = request->write;
+	call->metadata = request->metadata;
 	call->bucket = request->bucket;
 	call->connect_timeout = request->connect_timeout;
 	call->timeout = request->timeout;
@@ -129,12 +133,17 @@ http_start(const struct http_request *request, http_done done, void *arg)
 			return (call);
 		}
 	}
+	/* A token goes over nothing but TLS. */
+	if (!request->metadata && strncmp(call->url, "https:", 6) != 0) {
+		call_fail(call, TRANSPORT_REQUEST, "the URL is not https");
+		return (call);
+	}
 	if (host_resolve(call->url, &call->resolve, &failed, why,
 		sizeof(why)) == -1) {
 		call_fail(call, failed, why);
 		return (call);
 	}
-	call->headers = headers_get(request->bearer, request->content_type);
+	call->headers = headers_get(request);
 	call->state = CALL_WAITING;
 	TAILQ_INSERT_TAIL(call->write ? &http.writes : &http.reads, call,
 	    entry);
@@ -231,12 +240,13 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 static struct http_call *
 next_call(int64_t now, int64_t *wait)
 {
+	size_t window = http_window();
 	struct http_call *call;
 
 	call = NULL;
-	if (http.nrunning < HTTP_WINDOW + HTTP_RESERVE)
+	if (http.nrunning < window + HTTP_RESERVE)
 		call = first_ready(&http.writes, now, wait);
-	if (call == NULL && http.nrunning < HTTP_WINDOW)
+	if (call == NULL && http.nrunning < window)
 		call = first_ready(&http.reads, now, wait);
 	return (call);
 }
@@ -285,6 +295,41 @@ late_event(evutil_socket_t fd, short what, void *arg)
 	event_active(http.pump, EV_TIMEOUT, 0);
 }
 
+/*
+ * libcurl 7.88 at times forgets to go on with an HTTP/2 answer whose rest it
+ * has already read from the connection: nothing wakes it up.  To pause the
+ * transfer and to let it go on does.
+ */
+static void
+rest_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct http_call *call, *next;
+	struct slot *slot;
+	int64_t now;
+	bool any;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	any = false;
+	now = http_now();
+	for (call = TAILQ_FIRST(&http.running); call != NULL; call = next) {
+		next = TAILQ_NEXT(call, entry);
+		slot = call->slot;
+		if (slot->header_len == 0)
+			continue;
+		any = true;
+		if (now - slot->heard < REST_CHECK)
+			continue;
+		slot->heard = now;
+		curl_easy_pause(slot->easy, CURLPAUSE_RECV);
+		curl_easy_pause(slot->easy, CURLPAUSE_CONT);
+	}
+	if (any)
+		http_schedule(http.rest, REST_CHECK);
+	http_finished();
+}
+
 /* The time of a request is over before its turn has come. */
 static void
 call_late(struct http_call *call)
@@ -321,6 +366,10 @@ call_launch(struct http_call *call)
 	    call->resolve != NULL && !call->resolve->loaded ?
 		call->resolve->list :
 		NULL);
+	if (call->metadata) {
+		SETOPT(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+		slot->plain = true;
+	}
 	call_method(call, easy);
 	rc = curl_multi_add_handle(http.multi, easy);
 	if (rc != CURLM_OK)
@@ -439,6 +488,7 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 		return;
 	}
 	reply->answered = reply->sent = true;
+	call_version(slot);
 	if (slot->body != NULL) {
 		slot->body[slot->len] = '\0';
 		reply->body = slot->body;
@@ -451,6 +501,24 @@ call_reply(struct http_call *call, CURLcode rc, struct http_reply *reply)
 	strlcpy(reply->retry_after, slot->retry_after,
 	    sizeof(reply->retry_after));
 	strlcpy(reply->ratelimit, slot->ratelimit, sizeof(reply->ratelimit));
+	reply->flavored = slot->flavored;
+}
+
+/* An answer tells how many requests may be under way, and on how many
+ * connections. */
+static void
+call_version(const struct slot *slot)
+{
+	long version = CURL_HTTP_VERSION_NONE;
+	bool multiplexed;
+
+	curl_easy_getinfo(slot->easy, CURLINFO_HTTP_VERSION, &version);
+	multiplexed = version == CURL_HTTP_VERSION_2_0;
+	if (multiplexed == http.multiplexed)
+		return;
+	http.multiplexed = multiplexed;
+	curl_multi_setopt(http.multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+	    multiplexed ? (long)HTTP2_CONNECTIONS : (long)HTTP_CONNECTIONS);
 }
 
 /* No whole answer came: say why, and whether the server may have acted. */
@@ -626,16 +694,20 @@ call_free(struct http_call *call)
 	free(call);
 }
 
-/* The header lines for this token and content type, either of them NULL. */
+/* The header lines for a request with this token and content type, either of
+ * them NULL. */
 static struct headers *
-headers_get(const char *bearer, const char *content_type)
+headers_get(const struct http_request *request)
 {
+	const char *bearer = request->bearer;
+	const char *content_type = request->content_type;
 	struct headers *set;
 
 	if (content_type == NULL)
 		content_type = "";
 	TAILQ_FOREACH(set, &http.headers, entry) {
 		if (strcmp(set->content_type, content_type) == 0 &&
+		    set->metadata == request->metadata &&
 		    (bearer == NULL) == (set->bearer == NULL) &&
 		    (bearer == NULL || strcmp(bearer, set->bearer) == 0)) {
 			set->refs++;
@@ -651,6 +723,9 @@ headers_get(const char *bearer, const char *content_type)
 		headers_append(set, "Authorization: Bearer ", bearer);
 		set->bearer = strrchr(set->list->data, ' ') + 1;
 	}
+	set->metadata = request->metadata;
+	if (set->metadata)
+		headers_append(set, "Metadata-Flavor: Google", "");
 	headers_append(set, "Accept: application/json", "");
 	/* An empty one is not sent, nor is what libcurl would put there. */
 	headers_append(set,
@@ -726,6 +801,13 @@ http_schedule(struct event *ev, long ms)
 	tv.tv_usec = (ms % 1000) * 1000;
 	if (event_add(ev, &tv) == -1)
 		fatal("%s", __func__);
+}
+
+/* How many requests may be under way, writes aside. */
+size_t
+http_window(void)
+{
+	return (http.multiplexed ? HTTP2_WINDOW : HTTP_WINDOW);
 }
 
 /* Milliseconds of the clock that is never set. */

@@ -21,11 +21,15 @@
  * looked up here: http_address() says where a host is.
  */
 
-#define HTTP_BODY_MAX	 (16 * 1024 * 1024)
-#define HTTP_HEADER_MAX	 (64 * 1024)
-#define HTTP_WINDOW	 100 /* requests in flight; the rest waits its turn */
-#define HTTP_RESERVE	 8   /* more of them, for writes alone */
-#define HTTP_CONNECTIONS 64  /* to one host; HTTP/2 needs one or two of them */
+#define HTTP_BODY_MAX	(16 * 1024 * 1024)
+#define HTTP_HEADER_MAX (64 * 1024)
+/* Requests in flight, beyond which the rest waits its turn, and connections to
+ * one host: over HTTP/1, and over HTTP/2, where each carries many. */
+#define HTTP_WINDOW	  100
+#define HTTP_CONNECTIONS  64
+#define HTTP_RESERVE	  8 /* more requests, for writes alone */
+#define HTTP2_WINDOW	  400
+#define HTTP2_CONNECTIONS 8
 
 enum http_method {
 	HTTP_GET,
@@ -46,7 +50,9 @@ struct http_request {
 	uint32_t connect_timeout; /* milliseconds */
 	uint32_t timeout;	  /* milliseconds, connecting included */
 	bool write;		  /* goes before all waiting reads */
-	struct bucket *bucket;	  /* the limit that it counts against, which has
+	bool metadata;	       /* to a metadata server: HTTP may be plain, and
+				  both sides say their flavor */
+	struct bucket *bucket; /* the limit that it counts against, which has
 				  to outlive the call; NULL: none */
 };
 
@@ -60,6 +66,7 @@ struct http_reply {
 	char content_type[64];
 	char retry_after[64];	/* the header's text, or "" */
 	char ratelimit[64];	/* the same */
+	bool flavored;		/* it says that it is a metadata server */
 	const char *bearer;	/* what the request carried, or NULL */
 	char error[REASON_LEN]; /* where not answered: what happened */
 	uint32_t duration;	/* milliseconds */
@@ -75,6 +82,7 @@ int http_set_ca(const char *ca, size_t ca_len);
 void http_address(const struct msg_addresses *);
 struct http_call *http_start(const struct http_request *, http_done, void *);
 void http_cancel(struct http_call *);
+size_t http_window(void);
 int64_t http_now(void);
 const char *http_libraries(void);
 

@@ -75,7 +75,8 @@ slot_options(struct slot *slot)
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L);
 	SETOPT(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SETOPT(easy, CURLOPT_PIPEWAIT, 1L);
-	SETOPT(easy, CURLOPT_BUFFERSIZE, 4096L);
+	/* What does not fit in it is what libcurl may forget: rest_event(). */
+	SETOPT(easy, CURLOPT_BUFFERSIZE, 65536L);
 	SETOPT(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 	SETOPT(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	SETOPT(easy, CURLOPT_TCP_KEEPIDLE, 30L);
@@ -111,6 +112,10 @@ slot_release(struct slot *slot)
 	slot->body_too_big = slot->header_too_big = false;
 	slot->errbuf[0] = '\0';
 	slot->retry_after[0] = slot->ratelimit[0] = slot->date[0] = '\0';
+	slot->flavored = false;
+	if (slot->plain)
+		SETOPT(slot->easy, CURLOPT_PROTOCOLS_STR, "https");
+	slot->plain = false;
 	SETOPT(slot->easy, CURLOPT_HTTPHEADER, NULL);
 	SETOPT(slot->easy, CURLOPT_RESOLVE, NULL);
 	SETOPT(slot->easy, CURLOPT_POSTFIELDS, NULL);
@@ -150,6 +155,7 @@ body_cb(char *data, size_t one, size_t n, void *arg)
 	}
 	memcpy(slot->body + slot->len, data, n);
 	slot->len += n;
+	slot->heard = http_now();
 	return (n);
 }
 
@@ -158,6 +164,7 @@ static size_t
 header_cb(char *line, size_t one, size_t n, void *arg)
 {
 	struct slot *slot = arg;
+	char flavor[8] = "";
 
 	(void)one;
 	if (n > HTTP_HEADER_MAX - slot->header_len) {
@@ -165,6 +172,9 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 		return (0);
 	}
 	slot->header_len += n;
+	slot->heard = http_now();
+	if (!evtimer_pending(http.rest, NULL))
+		http_schedule(http.rest, REST_CHECK);
 	if (n > 10 && (line[0] == 'r' || line[0] == 'R')) {
 		keep_header(line, n, "retry-after:", slot->retry_after,
 		    sizeof(slot->retry_after));
@@ -172,6 +182,11 @@ header_cb(char *line, size_t one, size_t n, void *arg)
 		    sizeof(slot->ratelimit));
 	} else if (n > 5 && (line[0] == 'd' || line[0] == 'D'))
 		keep_header(line, n, "date:", slot->date, sizeof(slot->date));
+	else if (n > 16 && (line[0] == 'm' || line[0] == 'M')) {
+		keep_header(line, n, "metadata-flavor:", flavor,
+		    sizeof(flavor));
+		slot->flavored |= strcmp(flavor, "Google") == 0;
+	}
 	return (n);
 }
 

@@ -154,18 +154,24 @@ host_get(const char *name)
 }
 
 /*
- * Host (without brackets) and port of an https URL.  Stricter than RFC 3986:
- * no user, and nothing in the host that two readers could take differently.
+ * Host (without brackets) and port of an https or http URL.  Stricter than
+ * RFC 3986: no user, and nothing in the host that two readers could take
+ * differently.
  */
 int
 url_host(const char *url, char *host, size_t len, uint16_t *port)
 {
 	const char *from, *end;
-	size_t n;
+	size_t n, otherwise;
 
-	if (strncmp(url, "https://", 8) != 0)
+	if (strncmp(url, "https://", 8) == 0) {
+		from = url + 8;
+		otherwise = 443;
+	} else if (strncmp(url, "http://", 7) == 0) {
+		from = url + 7;
+		otherwise = 80;
+	} else
 		return (-1);
-	from = url + 8;
 	if (*from == '[') {
 		from++;
 		n = strspn(from, "0123456789abcdefABCDEF:.");
@@ -182,7 +188,7 @@ url_host(const char *url, char *host, size_t len, uint16_t *port)
 		return (-1);
 	memcpy(host, from, n);
 	host[n] = '\0';
-	n = 443;
+	n = otherwise;
 	if (*end == ':') {
 		n = 0;
 		for (end++; *end >= '0' && *end <= '9' && n < 65536; end++)

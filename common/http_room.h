@@ -19,12 +19,13 @@
 #endif
 
 #define SERVERS		4    /* hosts that one process talks to, about */
-#define SLOTS_KEPT	128  /* idle easy handles */
+#define SLOTS_KEPT	256  /* idle easy handles */
 #define BODY_KEPT	8192 /* bytes of an idle handle's body buffer */
 #define CONNECTION_LIFE 900L /* seconds: a new address is used by then */
 #define LATE_CHECK	20   /* milliseconds */
 #define WAIT_MAX	(3600 * 1000) /* milliseconds, for a bucket */
 #define FROZEN_MIN	1000	      /* milliseconds of silence */
+#define REST_CHECK	50 /* milliseconds that the rest of an answer may take */
 
 /* A socket of libcurl's. */
 struct sock {
@@ -60,6 +61,7 @@ struct headers {
 	TAILQ_ENTRY(headers) entry;
 	unsigned int refs;
 	char content_type[64];
+	bool metadata;
 	const char *bearer; /* into the list, or NULL */
 	struct curl_slist *list;
 };
@@ -74,11 +76,14 @@ struct slot {
 	size_t len;
 	size_t size;
 	size_t header_len;
+	int64_t heard; /* when a part of the answer came last */
 	bool body_too_big;
 	bool header_too_big;
 	char retry_after[64];
 	char ratelimit[64];
 	char date[40];
+	bool flavored; /* as of struct http_reply */
+	bool plain;    /* plain HTTP is allowed */
 };
 SLIST_HEAD(slots, slot);
 
@@ -95,6 +100,7 @@ struct http_call {
 	enum http_method method;
 	enum called called;
 	bool write;
+	bool metadata;
 	bool limited; /* has waited for its bucket */
 	struct bucket *bucket;
 	char *url;
@@ -123,6 +129,8 @@ struct http_room {
 	struct event *timer; /* libcurl's */
 	struct event *pump;  /* starts what waits, tells what failed */
 	struct event *late;  /* looks for requests that waited too long */
+	struct event *rest; /* looks for answers of which the rest is missing */
+	bool multiplexed;   /* the last answer came over HTTP/2 */
 	struct socks socks;
 	struct hosts hosts;
 	struct header_sets headers;

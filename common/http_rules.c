@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "confine.h"
 #include "http.h"
@@ -27,15 +28,16 @@ const struct syscall_rule http_rules[] = {
 	{ TCP_SOCKET(AF_INET, IPPROTO_TCP) },
 	{ TCP_SOCKET(AF_INET6, 0) },
 	{ TCP_SOCKET(AF_INET6, IPPROTO_TCP) },
-	{ RULE_ALLOW(connect) },
+	{ RULE_ALLOW(connect) }, /* Landlock knows to which ports */
+	/* libcurl: sockets that do not block */
+	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_GETFL) } },
+	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFL) } },
+	{ RULE_ALLOW(fcntl), .nargs = 1, .args = { INT_IS(1, F_SETFD) } },
 	{ RULE_ALLOW(getsockname) }, /* libcurl: who is at the ends */
 	{ RULE_ALLOW(getpeername) },
 	{ RULE_ALLOW(shutdown) }, /* http.c: a dead connection is given up */
-#ifdef __NR_poll
-	{ RULE_ALLOW(poll) }, /* libcurl: is an idle connection alive */
-#else
+	{ RULE_ALLOW(poll) },	  /* libcurl: is an idle connection alive */
 	{ RULE_ALLOW(ppoll) },
-#endif
 	/* libcurl, OpenSSL: to and from a connected socket only */
 	{ RULE_ALLOW(sendto), .nargs = 3,
 	    .args = { INT_IS(3, MSG_NOSIGNAL), NULL_IS(4), INT_IS(5, 0) } },
@@ -47,6 +49,7 @@ const struct syscall_rule http_rules[] = {
 	{ SOCKOPT(IPPROTO_TCP, TCP_NODELAY) },
 	{ SOCKOPT(IPPROTO_TCP, TCP_KEEPIDLE) },
 	{ SOCKOPT(IPPROTO_TCP, TCP_KEEPINTVL) },
+	{ SOCKOPT(IPPROTO_TCP, TCP_KEEPCNT) },
 	{ SOCKOPT(IPPROTO_TCP, TCP_USER_TIMEOUT) },
 	{ SOCKOPT(SOL_SOCKET, SO_KEEPALIVE) },
 	/* A safety net: a look-up that nobody expected fails, and does not
@@ -54,7 +57,6 @@ const struct syscall_rule http_rules[] = {
 	{ RULE_REFUSE(socket, EACCES), .nargs = 1,
 	    .args = { TYPE_IS(1, SOCK_DGRAM) } },
 	{ RULE_REFUSE(socketpair, EACCES) },
-	{ RULE_REFUSE(clone3, ENOSYS) },
 	{ RULE_REFUSE(clone, EAGAIN) },
 };
 const size_t http_nrules = sizeof(http_rules) / sizeof(http_rules[0]);

@@ -89,6 +89,12 @@ static const struct route routes[] = {
 	BYTES(IMSG_ASSERTION, PARENT, HTTPS),
 	STRUCT(IMSG_ASSERT_FAILED, SIGNER, PARENT, msg_failure),
 	STRUCT(IMSG_ASSERT_FAILED, PARENT, HTTPS, msg_failure),
+	EMPTY(IMSG_TOKEN_WANTED, HTTPS, PARENT),
+	EMPTY(IMSG_TOKEN_WANTED, PARENT, ACTUATOR),
+	STRUCT(IMSG_TOKEN, ACTUATOR, PARENT, msg_token),
+	STRUCT(IMSG_TOKEN, PARENT, PROBER | REPORTER, msg_token),
+	STRUCT(IMSG_TOKEN_FAILED, ACTUATOR, PARENT, msg_failure),
+	STRUCT(IMSG_TOKEN_FAILED, PARENT, PROBER | REPORTER, msg_failure),
 
 	EMPTY(IMSG_CONF_BEGIN, PARENT, HTTPS),
 	STRUCT(IMSG_CONF_ENDPOINT, PARENT, HTTPS, msg_endpoint),
@@ -193,10 +199,14 @@ static const struct field fields[] = {
 	TEXT(IMSG_KEY_FAILED, msg_failure, reason),
 	FLAG(IMSG_ASSERT, msg_assert, refused),
 	TEXT(IMSG_ASSERT_FAILED, msg_failure, reason),
+	RANGE(IMSG_TOKEN, msg_token, lifetime, 1, LIFETIME_MAX),
+	TEXT(IMSG_TOKEN, msg_token, token),
+	TEXT(IMSG_TOKEN_FAILED, msg_failure, reason),
 
 	RANGE(IMSG_CONF_ENDPOINT, msg_endpoint, api, 0, API_MAX - 1),
 	TEXT(IMSG_CONF_ENDPOINT, msg_endpoint, url),
 	TEXT(IMSG_CONF_TOKEN_URI, msg_token_uri, url),
+	FLAG(IMSG_CONF_TOKEN_URI, msg_token_uri, metadata),
 	TEXT(IMSG_CONF_PROBE, msg_conf_probe, project),
 	TEXTS(IMSG_CONF_PROBE, msg_conf_probe, region),
 	TEXT(IMSG_CONF_PROBE, msg_conf_probe, router_project),
@@ -357,6 +367,24 @@ role_name(enum role role)
 	};
 
 	return (names[role]);
+}
+
+/*
+ * The OAuth scope of the tokens of that process, which says what it may do at
+ * most; NULL: it has none.
+ */
+const char *
+role_scope(enum role role)
+{
+	static const char *const scopes[ROLE_MAX] = {
+		[ROLE_PROBER] =
+		    "https://www.googleapis.com/auth/compute.readonly",
+		[ROLE_ACTUATOR] = "https://www.googleapis.com/auth/compute",
+		[ROLE_REPORTER] =
+		    "https://www.googleapis.com/auth/logging.write",
+	};
+
+	return (scopes[role]);
 }
 
 static const struct route *

@@ -42,6 +42,8 @@
 #define PATHNAME_LEN  256
 #define ADDRESSES_MAX 16
 #define OPAQUE_MAX    8192
+#define TOKEN_LEN     8192	  /* of an access token */
+#define LIFETIME_MAX  (24 * 3600) /* of an access token; seconds */
 #define EVENT_MAX     (64 * 1024) /* bytes of an event, as JSON */
 #define UNHEALTHY_MAX 20	  /* sick endpoints reported for a region */
 #define LIMIT_MAX     1000000000  /* of both numbers of msg_limit */
@@ -126,12 +128,23 @@ enum imsg_type {
 	IMSG_ASSERT_FAILED, /* signer -> parent -> who asked:
 				 struct msg_failure */
 
+	/* Tokens of a metadata server, which the actuator fetches for all.  id:
+	 * the role whose token it is. */
+	IMSG_TOKEN_WANTED, /* prober, actuator, reporter -> parent -> actuator:
+				 nothing */
+	IMSG_TOKEN,	   /* actuator -> parent -> prober, reporter:
+				 struct msg_token */
+	IMSG_TOKEN_FAILED, /* actuator -> parent -> prober, reporter:
+				 struct msg_failure */
+
 	/* Configuration of prober, actuator and reporter: BEGIN, the rest in
 	 * any order, COMMIT.  id: the index of the failover or account. */
 	IMSG_CONF_BEGIN,     /* parent -> those three: nothing */
 	IMSG_CONF_ENDPOINT,  /* parent -> those three: struct msg_endpoint */
 	IMSG_CONF_TOKEN_URI, /* parent -> those three:
-				 struct msg_token_uri */
+				 struct msg_token_uri; id: the role whose tokens
+				 come from there, another one only to the
+				 actuator and only where it fetches them */
 	IMSG_CONF_PROBE,     /* parent -> prober: struct msg_conf_probe */
 	IMSG_CONF_SERVICE,   /* parent -> prober: struct msg_name */
 	IMSG_CONF_PEER,	     /* parent -> prober, actuator: struct msg_name */
@@ -264,6 +277,12 @@ struct msg_endpoint {
 
 struct msg_token_uri {
 	char url[URL_LEN];
+	uint32_t metadata; /* 1: of a metadata server, asked by the actuator */
+};
+
+struct msg_token {
+	uint32_t lifetime; /* seconds */
+	char token[TOKEN_LEN];
 };
 
 struct msg_name {
@@ -627,5 +646,6 @@ int proto_check(const struct imsg *, enum role sender, enum role receiver,
     char *why, size_t len);
 const char *proto_name(uint32_t type);
 const char *role_name(enum role);
+const char *role_scope(enum role);
 
 #endif /* MTGCPD_PROTO_H */

@@ -15,14 +15,13 @@
 #include "log.h"
 #include "token.h"
 
-#define TOKEN_MAX      16384
 #define LIFE_DEFAULT   3600	    /* seconds, where none is told */
-#define LIFE_MAX       (24 * 3600)  /* seconds */
 #define MARGIN	       (300 * 1000) /* renewed so long before its end */
 #define RETRY_MIN      1000	    /* milliseconds from here on */
 #define RETRY_MAX      (60 * 1000)
 #define REFUSED_MIN    1000 /* so old is a token that a 401 replaces */
 #define ASSERT_TIMEOUT (10 * 1000)
+#define GIVEN_TIMEOUT  (30 * 1000)
 #define CONNECT_TIME   5000
 #define EXCHANGE_TIME  30000
 #define TELL_AGAIN                                                             \
@@ -38,6 +37,7 @@ enum token_state {
 	TOKEN_NONE,	 /* no token endpoint is known */
 	TOKEN_RESTING,	 /* waits for the time of the next attempt */
 	TOKEN_ASSERTING, /* an assertion has been asked for */
+	TOKEN_WANTING,	 /* the actuator has been asked for a token */
 	TOKEN_EXCHANGING,
 };
 
@@ -52,7 +52,7 @@ TAILQ_HEAD(waiters, waiter);
 
 static struct {
 	enum token_state state;
-	char *uri;
+	struct msg_token_uri source;
 	char *current;
 	int64_t expires;
 	int64_t begun; /* the last attempt */
@@ -71,8 +71,9 @@ static void attempt(void);
 static void timer_event(evutil_socket_t, short, void *);
 static void notify_event(evutil_socket_t, short, void *);
 static void exchanged(const struct http_reply *, void *);
-static int take(const struct http_reply *, char *, size_t);
-static int64_t lifetime(const json_t *);
+static void take(const struct msg_token *);
+static void take_assertion(const struct imsg *);
+static uint32_t lifetime(const json_t *);
 static void failed(const char *, bool);
 static void drop_current(void);
 static void rest(int64_t);
@@ -93,25 +94,23 @@ token_init(struct event_base *base)
 }
 
 /*
- * Where assertions are exchanged: the token_uri of the key.  A new one makes
- * the token that there is worthless; the same one changes nothing.  NULL or
- * "": no token is to be had.
+ * Where tokens come from: the token_uri of the key, or a metadata server that
+ * the actuator asks.  Another one makes the token that there is worthless; the
+ * same one changes nothing.  An empty URL: no token is to be had.
  */
 void
-token_uri(const char *uri)
+token_source(const struct msg_token_uri *source)
 {
-	if (uri == NULL)
-		uri = "";
-	if (strcmp(token.uri != NULL ? token.uri : "", uri) == 0)
+	if (strcmp(token.source.url, source->url) == 0 &&
+	    token.source.metadata == source->metadata)
 		return;
-	free(token.uri);
-	token.uri = NULL;
+	token.source = *source;
 	drop_current();
 	if (token.call != NULL)
 		http_cancel(token.call);
 	token.call = NULL;
 	evtimer_del(token.timer);
-	if (uri[0] == '\0') {
+	if (source->url[0] == '\0') {
 		token.state = TOKEN_NONE;
 		token.failed = true;
 		strlcpy(token.problem, "no token endpoint is configured",
@@ -119,9 +118,6 @@ token_uri(const char *uri)
 		notify();
 		return;
 	}
-	token.uri = strdup(uri);
-	if (token.uri == NULL)
-		fatal("%s", __func__);
 	token.retry = 0;
 	attempt();
 }
@@ -217,17 +213,72 @@ token_forget_waiter(void (*cb)(void *), void *arg)
 	}
 }
 
-/* IMSG_ASSERTION: exchange it.  The parent's copy is not ours to wipe. */
+/* Take what the parent sends of assertions and tokens.  Returns false if the
+ * message is of another kind. */
+bool
+token_message(const struct imsg *imsg)
+{
+	struct msg_failure failure;
+	struct msg_token given;
+	char text[REASON_LEN + 32];
+
+	switch (imsg->hdr.type) {
+	case IMSG_ASSERTION:
+		if (token.state == TOKEN_ASSERTING)
+			take_assertion(imsg);
+		return (true);
+	case IMSG_ASSERT_FAILED:
+		if (token.state != TOKEN_ASSERTING)
+			return (true);
+		imsg_get_data(imsg, &failure, sizeof(failure));
+		snprintf(text, sizeof(text), "no assertion: %s",
+		    failure.reason);
+		failed(text, false);
+		return (true);
+	case IMSG_TOKEN:
+		imsg_get_data(imsg, &given, sizeof(given));
+		token_given(&given);
+		explicit_bzero(&given, sizeof(given));
+		return (true);
+	case IMSG_TOKEN_FAILED:
+		imsg_get_data(imsg, &failure, sizeof(failure));
+		token_not_given(failure.reason);
+		return (true);
+	default:
+		return (false);
+	}
+}
+
+/* The token of a metadata server that was asked for.  It stays the caller's to
+ * wipe. */
 void
-token_assertion(const struct imsg *imsg)
+token_given(const struct msg_token *given)
+{
+	if (token.state == TOKEN_WANTING)
+		take(given);
+}
+
+/* The metadata server gave none, and why. */
+void
+token_not_given(const char *why)
+{
+	char text[REASON_LEN + 32];
+
+	if (token.state != TOKEN_WANTING)
+		return;
+	snprintf(text, sizeof(text), "metadata server: %s", why);
+	failed(text, true);
+}
+
+/* Exchange an assertion.  The parent's copy is not ours to wipe. */
+static void
+take_assertion(const struct imsg *imsg)
 {
 	struct http_request request;
 	const unsigned char *jwt = imsg->data;
 	char *form;
 	size_t i, len;
 
-	if (token.state != TOKEN_ASSERTING)
-		return;
 	for (i = 0; i < imsg->len; i++) {
 		/* base64url and dots: nothing has to be escaped */
 		if (jwt[i] <= ' ' || jwt[i] > 'z' ||
@@ -249,7 +300,7 @@ token_assertion(const struct imsg *imsg)
 	memset(&request, 0, sizeof(request));
 	request.method = HTTP_POST;
 	request.called = CALLED_OAUTH;
-	request.url = token.uri;
+	request.url = token.source.url;
 	request.content_type = "application/x-www-form-urlencoded";
 	request.body = form;
 	request.body_len = len;
@@ -262,28 +313,19 @@ token_assertion(const struct imsg *imsg)
 	freezero(form, len);
 }
 
-/* IMSG_ASSERT_FAILED: the signer has no key, or could not sign. */
-void
-token_assert_failed(const struct imsg *imsg)
-{
-	struct msg_failure failure;
-	char text[REASON_LEN + 32];
-
-	if (token.state != TOKEN_ASSERTING)
-		return;
-	if (imsg_get_data(imsg, &failure, sizeof(failure)) == -1)
-		return;
-	snprintf(text, sizeof(text), "no assertion: %s", failure.reason);
-	failed(text, false);
-}
-
-/* Ask for an assertion; the rest follows when it comes. */
+/* Ask for an assertion, or for a token; the rest follows when it comes. */
 static void
 attempt(void)
 {
 	struct msg_assert msg;
 
 	token.begun = http_now();
+	if (token.source.metadata) {
+		token.state = TOKEN_WANTING;
+		child_send(IMSG_TOKEN_WANTED, 0, NULL, 0);
+		rest(GIVEN_TIMEOUT);
+		return;
+	}
 	token.state = TOKEN_ASSERTING;
 	memset(&msg, 0, sizeof(msg));
 	msg.refused = token.refused;
@@ -299,6 +341,8 @@ timer_event(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	if (token.state == TOKEN_ASSERTING)
 		failed("no assertion came from the signer", true);
+	else if (token.state == TOKEN_WANTING)
+		failed("no token came from the actuator", true);
 	else if (token.state == TOKEN_RESTING)
 		attempt();
 }
@@ -308,53 +352,38 @@ static void
 exchanged(const struct http_reply *reply, void *arg)
 {
 	char reason[REASON_LEN], text[REASON_LEN + 64];
+	struct msg_token answered;
 	enum answer answer;
 
 	(void)arg;
 	token.call = NULL;
 	answer = outcome_token(reply, reason, sizeof(reason));
-	if (answer == ANSWER_OK && take(reply, reason, sizeof(reason)) == -1)
+	if (answer == ANSWER_OK &&
+	    token_parse(reply, &answered, reason, sizeof(reason)) == -1)
 		answer = ANSWER_TRANSIENT;
 	if (answer != ANSWER_OK) {
 		snprintf(text, sizeof(text), "token endpoint: %s", reason);
 		failed(text, answer == ANSWER_TRANSIENT);
 		return;
 	}
-	log_debug("new access token, renewed in %lld s",
-	    (long long)(token.expires - http_now()) / 1000);
-	notify();
+	take(&answered);
+	explicit_bzero(&answered, sizeof(answered));
 }
 
 /*
- * Take the token out of an answer (RFC 6749 section 5.1), and set the time of
- * the next one: five minutes before its end, or after half of a short life; a
- * little earlier, so that many do not come at once.
+ * Use this token from now on, and set the time of the next one: five minutes
+ * before its end, or after half of a short life; a little earlier, so that many
+ * do not come at once.
  */
-static int
-take(const struct http_reply *reply, char *why, size_t len)
+static void
+take(const struct msg_token *given)
 {
-	const char *text, *type, *p;
-	int64_t life, margin;
-	json_t *body;
+	int64_t life = (int64_t)given->lifetime * 1000, margin;
 
-	body = json_answer(reply->body, reply->body_len, why, len);
-	if (body == NULL)
-		return (-1);
-	text = json_text(body, "access_token");
-	type = json_text(body, "token_type");
-	snprintf(why, len, "the answer has no access token that can be used");
-	if (text == NULL || text[0] == '\0' || strlen(text) > TOKEN_MAX ||
-	    (type != NULL && strcasecmp(type, "Bearer") != 0))
-		goto fail;
-	for (p = text; *p != '\0'; p++) {
-		if (*p <= ' ' || *p > '~')
-			goto fail;
-	}
 	drop_current();
-	token.current = strdup(text);
+	token.current = strdup(given->token);
 	if (token.current == NULL)
 		fatal("%s", __func__);
-	life = lifetime(body) * 1000;
 	token.expires = http_now() + life;
 	margin = life > 2 * MARGIN ? MARGIN : life / 2;
 	margin += arc4random_uniform((uint32_t)margin / 10 + 1);
@@ -363,6 +392,38 @@ take(const struct http_reply *reply, char *why, size_t len)
 	token.retry = 0;
 	token.problem[0] = '\0';
 	rest(life - margin);
+	log_debug("new access token, renewed in %lld s",
+	    (long long)(life - margin) / 1000);
+	notify();
+}
+
+/*
+ * Take the token out of an answer (RFC 6749 section 5.1), for the caller to
+ * wipe.  Returns -1 and why where there is none that can be used.
+ */
+int
+token_parse(const struct http_reply *reply, struct msg_token *parsed, char *why,
+    size_t len)
+{
+	const char *text, *type, *p;
+	json_t *body;
+
+	body = json_answer(reply->body, reply->body_len, why, len);
+	if (body == NULL)
+		return (-1);
+	text = json_text(body, "access_token");
+	type = json_text(body, "token_type");
+	snprintf(why, len, "the answer has no access token that can be used");
+	memset(parsed, 0, sizeof(*parsed));
+	if (text == NULL || text[0] == '\0' || strlen(text) >= TOKEN_LEN ||
+	    (type != NULL && strcasecmp(type, "Bearer") != 0))
+		goto fail;
+	for (p = text; *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~')
+			goto fail;
+	}
+	strlcpy(parsed->token, text, sizeof(parsed->token));
+	parsed->lifetime = lifetime(body);
 	/* jansson does not wipe what it frees. */
 	explicit_bzero((char *)(uintptr_t)text, strlen(text));
 	json_decref(body);
@@ -373,7 +434,7 @@ fail:
 }
 
 /* Seconds that the token is good for. */
-static int64_t
+static uint32_t
 lifetime(const json_t *body)
 {
 	const json_t *value;
@@ -386,7 +447,7 @@ lifetime(const json_t *body)
 					LIFE_DEFAULT;
 	if (life < 1)
 		life = 1;
-	return (life > LIFE_MAX ? LIFE_MAX : life);
+	return (life > LIFETIME_MAX ? LIFETIME_MAX : (uint32_t)life);
 }
 
 /*

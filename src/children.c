@@ -27,6 +27,15 @@
  * own and gets one end of a socketpair as descriptor 3, and nothing else.
  */
 
+/* Nothing; a build for developers tells how it filters system calls. */
+#ifdef MTGCPD_SECCOMP_TRAP
+#define CHILD_ENVIRONMENT                                                      \
+	getenv("MTGCPD_SECCOMP") == NULL ? NULL : trap_environment
+static char trap_environment[] = "MTGCPD_SECCOMP=trap";
+#else
+#define CHILD_ENVIRONMENT NULL
+#endif
+
 struct child {
 	pid_t pid; /* 0: not running */
 	struct channel *channel;
@@ -199,7 +208,7 @@ child_exec(int program, int channel, enum role role)
 {
 	char title[32];
 	char *argv[] = { title, NULL };
-	char *envp[] = { NULL };
+	char *envp[] = { CHILD_ENVIRONMENT, NULL };
 	int null, last = IMSG_FD;
 
 	snprintf(title, sizeof(title), "mt-gcpd: %s", role_name(role));
@@ -431,71 +440,9 @@ child_exited(evutil_socket_t fd __unused, short what __unused,
 	(void)children_reap();
 }
 
-#define REFUSE(name)                                                           \
-	{                                                                      \
-		.syscall = SCMP_SYS(name), .action = SCMP_ACT_KILL_PROCESS     \
-	}
-
-/*
- * What the parent has no business with once its children run: any socket but
- * AF_UNIX ones, new processes and programs, other processes' memory, and the
- * ways to change the system.
- */
-static const struct syscall_rule parent_rules[] = {
-	/* no socket but AF_UNIX */
-	{ .syscall = SCMP_SYS(socket),
-	    .action = SCMP_ACT_KILL_PROCESS,
-	    .nargs = 1,
-	    .args = { SCMP_CMP(0, SCMP_CMP_NE, AF_UNIX, 0) } },
-	REFUSE(fork),
-	REFUSE(vfork),
-	REFUSE(clone),
-	REFUSE(clone3),
-	REFUSE(execve),
-	REFUSE(execveat),
-	REFUSE(ptrace),
-	REFUSE(process_vm_readv),
-	REFUSE(process_vm_writev),
-	REFUSE(pidfd_getfd),
-	REFUSE(bpf),
-	REFUSE(perf_event_open),
-	REFUSE(userfaultfd),
-	REFUSE(io_uring_setup),
-	REFUSE(io_uring_enter),
-	REFUSE(io_uring_register),
-	REFUSE(mount),
-	REFUSE(umount2),
-	REFUSE(pivot_root),
-	REFUSE(open_tree),
-	REFUSE(move_mount),
-	REFUSE(fsopen),
-	REFUSE(fsconfig),
-	REFUSE(fsmount),
-	REFUSE(fspick),
-	REFUSE(mount_setattr),
-	REFUSE(chroot),
-	REFUSE(unshare),
-	REFUSE(setns),
-	REFUSE(init_module),
-	REFUSE(finit_module),
-	REFUSE(delete_module),
-	REFUSE(kexec_load),
-	REFUSE(kexec_file_load),
-	REFUSE(keyctl),
-	REFUSE(add_key),
-	REFUSE(request_key),
-	REFUSE(personality),
-	REFUSE(reboot),
-	REFUSE(swapon),
-	REFUSE(swapoff),
-	REFUSE(setuid),
-	REFUSE(setresuid),
-	REFUSE(setreuid),
-};
-
 /*
  * Confine the parent, once the children run: no capabilities, no new
- * privileges, and none of the system calls above.
+ * privileges, and no other system calls than those of its table.
  */
 void
 parent_confine(void)
@@ -503,8 +450,7 @@ parent_confine(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		fatal("PR_SET_NO_NEW_PRIVS");
 	confine_capabilities();
-	confine_seccomp(SCMP_ACT_ALLOW, parent_rules,
-	    sizeof(parent_rules) / sizeof(parent_rules[0]), NULL, 0);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		fatal("PR_SET_DUMPABLE");
+	filter_load(filter_new(SCMP_ARCH_NATIVE, parent_rules, parent_nrules));
 }

@@ -10,7 +10,12 @@
 
 #include "channel.h"
 #include "conf.h"
+#include "confine.h"
 #include "proto.h"
+
+/* rules.c */
+extern const struct syscall_rule parent_rules[];
+extern const size_t parent_nrules;
 
 /* children.c */
 int children_init(struct event_base *, const struct conf *,

@@ -247,8 +247,10 @@ conf_free(struct conf *conf)
 		return;
 	conf_free_lists(conf);
 	failover_free(conf->top);
-	for (i = 0; i < ROLE_MAX; i++)
+	for (i = 0; i < ROLE_MAX; i++) {
 		free(conf->credentials[i]);
+		free(conf->metadata[i]);
+	}
 	for (i = 0; i < URL_MAX; i++)
 		free(conf->url[i]);
 	for (i = 0; i < ROLE_MAX; i++)
@@ -278,6 +280,18 @@ conf_failover(const struct conf *conf, const char *name)
 		if (strcmp(f->name, name) == 0)
 			return (f);
 	return (NULL);
+}
+
+/* Do the tokens of any process come from a metadata server? */
+bool
+conf_wants_metadata(const struct conf *conf)
+{
+	int role;
+
+	for (role = 0; role < ROLE_MAX; role++)
+		if (conf->metadata[role] != NULL)
+			return (true);
+	return (false);
 }
 
 /* Is there anything for a reporter to do? */
@@ -839,6 +853,28 @@ check_together(struct conf *conf)
 	free(list);
 }
 
+/* The URL of each account's tokens is made of these. */
+static void
+check_metadata(struct conf *conf)
+{
+	size_t len;
+	int role;
+
+	for (role = 0; role < ROLE_MAX; role++) {
+		if (conf->metadata[role] == NULL)
+			continue;
+		len = strlen(conf->url[URL_METADATA]) + strlen(METADATA_PATH) +
+		    strlen(conf->metadata[role]) + strlen("/token");
+		if (len < URL_LEN)
+			continue;
+		conf_error(conf,
+		    "\"endpoint metadata\" is too long for the "
+		    "service account %s",
+		    conf->metadata[role]);
+		return;
+	}
+}
+
 /* What must stand at the top; conf->here is the end of the file. */
 static void
 check_top(struct conf *conf)
@@ -854,11 +890,16 @@ check_top(struct conf *conf)
 			conf_error(conf, "no failover block");
 	}
 	check_unknown_after(conf, top);
-	/* One key may serve all roles. */
+	check_metadata(conf);
+	/* One key or account may serve all roles. */
 	if (conf->cloud_project != NULL &&
-	    conf->credentials[ROLE_REPORTER] == NULL)
+	    conf->credentials[ROLE_REPORTER] == NULL &&
+	    conf->metadata[ROLE_REPORTER] == NULL) {
 		conf->credentials[ROLE_REPORTER] = conf_strdup(
 		    conf->credentials[ROLE_ACTUATOR]);
+		conf->metadata[ROLE_REPORTER] = conf_strdup(
+		    conf->metadata[ROLE_ACTUATOR]);
+	}
 }
 
 /*

@@ -24,6 +24,7 @@
 #define CLOUD_NAME     "mt-gcpd"
 #define LOGGING_URL    "https://logging.googleapis.com/v2"
 #define METADATA_URL   "http://169.254.169.254"
+#define METADATA_PATH  "/computeMetadata/v1/instance/service-accounts/"
 
 #define USER_PREFIX "mtgcpd-" /* and the name of the role */
 
@@ -215,12 +216,15 @@ struct rotation {
 };
 
 struct conf {
-	char *file;			/* where it came from, for messages */
-	bool env;			/* that is an environment file */
-	char *credentials[ROLE_MAX];	/* key files of prober, actuator and,
-					   for Cloud Logging, reporter */
-	char *url[URL_MAX];		/* without a slash at the end */
-	char *ca_file;			/* NULL: the system's bundle */
+	char *file; /* where it came from, for messages */
+	bool env;   /* that is an environment file */
+	/* Of prober, actuator and, for Cloud Logging, reporter: */
+	char *credentials[ROLE_MAX]; /* key files, or ... */
+	char *metadata[ROLE_MAX]; /* service accounts attached to this machine,
+					   whose tokens its metadata server
+					   gives */
+	char *url[URL_MAX];	  /* without a slash at the end */
+	char *ca_file;		  /* NULL: the system's bundle */
 	struct nameservers nameservers; /* empty: resolv.conf */
 	char *user[ROLE_MAX];		/* NULL: the parent's */
 	char *chroot;
@@ -280,6 +284,7 @@ struct conf *conf_new(void);
 struct failover_conf *failover_new(struct conf *, const char *name);
 int conf_finish(struct conf *);
 void conf_free(struct conf *);
+bool conf_wants_metadata(const struct conf *);
 bool conf_reports(const struct conf *);
 struct failover_conf *conf_failover(const struct conf *, const char *name);
 void conf_error(struct conf *, const char *, ...)
@@ -305,6 +310,7 @@ const char *value_text(const char *);
 const char *value_name(const char *);
 const char *value_log(const char *);
 const char *value_path(const char *);
+const char *value_service_account(const char *);
 const char *value_absolute(const char *);
 const char *value_chroot(const char *);
 const char *value_https(const char *);

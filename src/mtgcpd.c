@@ -169,13 +169,43 @@ ask_signer(enum role role, const struct imsg *imsg)
 	struct msg_assert msg;
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	if (msg.refused && !reload_running()) {
+	if (msg.refused && !reload_running() &&
+	    mtgcpd.conf->credentials[role] != NULL) {
 		log_info("the %s's key or token was refused; reading %s again",
 		    role_name(role), mtgcpd.conf->credentials[role]);
 		(void)push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf, role);
 	}
 	channel_send(mtgcpd.channel[ROLE_SIGNER], IMSG_ASSERT, (uint32_t)role,
 	    &msg, sizeof(msg));
+}
+
+/* A wish for an assertion, or for a token of the metadata server.  Returns
+ * false if it is something else. */
+static bool
+wants_token(enum role role, const struct imsg *imsg)
+{
+	if (imsg->hdr.type == IMSG_ASSERT)
+		ask_signer(role, imsg);
+	else if (imsg->hdr.type == IMSG_TOKEN_WANTED)
+		channel_send(mtgcpd.channel[ROLE_ACTUATOR], IMSG_TOKEN_WANTED,
+		    (uint32_t)role, NULL, 0);
+	else
+		return (false);
+	return (true);
+}
+
+/* A token of the metadata server, or why there is none, for another. */
+static void
+give_token(const struct imsg *imsg)
+{
+	enum role role = (enum role)imsg->hdr.id;
+
+	if (imsg->hdr.id != ROLE_PROBER && imsg->hdr.id != ROLE_REPORTER)
+		fatalx("actuator sent %s for no role",
+		    proto_name(imsg->hdr.type));
+	if (mtgcpd.channel[role] != NULL)
+		channel_send(mtgcpd.channel[role], imsg->hdr.type, 0,
+		    imsg->data, imsg->len);
 }
 
 static bool
@@ -192,8 +222,8 @@ from_prober(const struct imsg *imsg, void *arg __unused)
 		return;
 	if (!mtgcpd.running)
 		unexpected(ROLE_PROBER, imsg);
-	else if (imsg->hdr.type == IMSG_ASSERT)
-		ask_signer(ROLE_PROBER, imsg);
+	else if (wants_token(ROLE_PROBER, imsg))
+		return;
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
 		reload_in_use(ROLE_PROBER);
 	else if (imsg->hdr.type == IMSG_CALLS)
@@ -227,8 +257,11 @@ from_actuator(const struct imsg *imsg, void *arg __unused)
 		return;
 	if (!mtgcpd.running)
 		unexpected(ROLE_ACTUATOR, imsg);
-	else if (imsg->hdr.type == IMSG_ASSERT)
-		ask_signer(ROLE_ACTUATOR, imsg);
+	else if (wants_token(ROLE_ACTUATOR, imsg))
+		return;
+	else if (imsg->hdr.type == IMSG_TOKEN ||
+	    imsg->hdr.type == IMSG_TOKEN_FAILED)
+		give_token(imsg);
 	else if (imsg->hdr.type == IMSG_CF_REFUSED)
 		cf_refused(imsg->hdr.id);
 	else if (imsg->hdr.type == IMSG_CONF_IN_USE)
@@ -248,30 +281,38 @@ from_reporter(const struct imsg *imsg, void *arg __unused)
 		return;
 	if (!mtgcpd.running)
 		unexpected(ROLE_REPORTER, imsg);
-	else if (imsg->hdr.type == IMSG_ASSERT &&
-	    mtgcpd.conf->cloud_project != NULL)
-		ask_signer(ROLE_REPORTER, imsg);
-	else
+	else if (mtgcpd.conf->cloud_project == NULL ||
+	    !wants_token(ROLE_REPORTER, imsg))
 		unexpected(ROLE_REPORTER, imsg);
 }
 
-/* Note the ports that a child which speaks HTTPS connects to. */
+/* The process of that role connects to the host and the port of the URL. */
+static void
+network_port(enum role role, const char *url)
+{
+	char host[HOST_LEN];
+
+	mtgcpd.ports[role][mtgcpd.nports[role]++] = url_host(url, host,
+	    sizeof(host));
+	hosts_add(url, role);
+}
+
+/* Note where a child that speaks HTTP connects to.  Only the actuator has a
+ * way to the metadata server. */
 static void
 network_ports(enum role role)
 {
-	const char *urls[] = { mtgcpd.key[role].token_uri,
-		mtgcpd.conf
-		    ->url[role == ROLE_REPORTER ? API_LOGGING : API_COMPUTE],
-		mtgcpd.conf->url[API_CLOUDFLARE] };
-	size_t n = role == ROLE_ACTUATOR ? 3 : 2;
-	char host[HOST_LEN];
-	size_t i;
+	const struct conf *conf = mtgcpd.conf;
 
-	for (i = 0; i < n; i++) {
-		mtgcpd.ports[role][i] = url_host(urls[i], host, sizeof(host));
-		hosts_add(urls[i], role);
-	}
-	mtgcpd.nports[role] = n;
+	if (conf->metadata[role] == NULL)
+		network_port(role, mtgcpd.key[role].token_uri);
+	network_port(role,
+	    conf->url[role == ROLE_REPORTER ? API_LOGGING : API_COMPUTE]);
+	if (role != ROLE_ACTUATOR)
+		return;
+	network_port(role, conf->url[API_CLOUDFLARE]);
+	if (conf_wants_metadata(conf))
+		network_port(role, conf->url[URL_METADATA]);
 }
 
 /* Does the reporter write to Cloud Logging?  Not when only testing. */
@@ -331,8 +372,7 @@ start_cycles(void)
 	struct channel *actuator = mtgcpd.channel[ROLE_ACTUATOR];
 
 	push_prober(prober, mtgcpd.conf, mtgcpd.key[ROLE_PROBER].token_uri);
-	if (push_actuator(actuator, mtgcpd.conf,
-		mtgcpd.key[ROLE_ACTUATOR].token_uri) == -1)
+	if (push_actuator(actuator, mtgcpd.conf, mtgcpd.key) == -1)
 		exit(1);
 	if (mtgcpd.test) {
 		connectivity_once(mtgcpd.base, mtgcpd.conf, prober, actuator,
@@ -397,6 +437,20 @@ start_resolver(void)
 	push_nameservers(channel, &mtgcpd.conf->nameservers);
 }
 
+/* Give the signer the role's key, if it has one. */
+static void
+start_key(enum role role)
+{
+	if (mtgcpd.conf->metadata[role] != NULL) {
+		push_metadata(mtgcpd.conf, role, &mtgcpd.key[role]);
+		mtgcpd.key_loaded[role] = true;
+	} else if (push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf, role) ==
+	    -1)
+		exit(1);
+}
+
+/* The signer runs without any key as well: the next configuration may bring
+ * one. */
 static void
 start_signer(void)
 {
@@ -405,11 +459,10 @@ start_signer(void)
 	channel = child_start(ROLE_SIGNER, NULL, 0, from_signer);
 	mtgcpd.channel[ROLE_SIGNER] = channel;
 	channel_send(channel, IMSG_SETUP_END, 0, NULL, 0);
-	if (push_key(channel, mtgcpd.conf, ROLE_PROBER) == -1 ||
-	    push_key(channel, mtgcpd.conf, ROLE_ACTUATOR) == -1 ||
-	    (wants_cloud() &&
-		push_key(channel, mtgcpd.conf, ROLE_REPORTER) == -1))
-		exit(1);
+	start_key(ROLE_PROBER);
+	start_key(ROLE_ACTUATOR);
+	if (wants_cloud())
+		start_key(ROLE_REPORTER);
 }
 
 /* A child has gone: so do we, with a message that names it. */

@@ -389,7 +389,9 @@ void push_reporter(struct channel *, const struct conf *,
 void push_nameservers(struct channel *resolver, const struct nameservers *);
 void push_prober(struct channel *, const struct conf *, const char *token_uri);
 int push_cf_token(struct channel *actuator, const struct account *);
-int push_actuator(struct channel *, const struct conf *, const char *token_uri);
+int push_actuator(struct channel *, const struct conf *,
+    const struct msg_key key[ROLE_MAX]);
+void push_metadata(const struct conf *, enum role, struct msg_key *);
 
 /* reload.c */
 uint64_t reload_begin(void);

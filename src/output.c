@@ -72,6 +72,16 @@ stderr_is_journal(void)
 	return (strcmp(stream, ours) == 0);
 }
 
+/* The journal takes what goes to the system log, too, and one line is enough.
+ */
+static void
+choose(const struct conf *conf, bool foreground)
+{
+	output.to_syslog = conf->log_syslog;
+	output.to_stderr = (foreground || conf->log_stderr) &&
+	    !(output.journal && output.to_syslog);
+}
+
 /* The file, and standard error where nobody adds the time. */
 static void
 put_file(int priority, const char *corr, const char *text)
@@ -154,9 +164,8 @@ flush_due(evutil_socket_t fd __unused, short what __unused, void *arg __unused)
 int
 output_open(struct event_base *base, const struct conf *conf, bool foreground)
 {
-	output.to_syslog = conf->log_syslog;
-	output.to_stderr = foreground || conf->log_stderr;
 	output.journal = stderr_is_journal();
+	choose(conf, foreground);
 	if (output.to_syslog)
 		open_syslog(conf);
 	if (logfile_open(&output.file, conf->log_file, &conf->log_rotation) ==
@@ -184,8 +193,7 @@ output_reload(const struct conf *conf, bool foreground)
 		closelog();
 	else if (conf->log_syslog)
 		open_syslog(conf);
-	output.to_syslog = conf->log_syslog;
-	output.to_stderr = foreground || conf->log_stderr;
+	choose(conf, foreground);
 	logfile_reload(&output.file, conf->log_file, &conf->log_rotation);
 }
 

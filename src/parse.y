@@ -72,6 +72,13 @@ struct row {
 	unsigned int columns;
 };
 
+/* Where the tokens of a process come from: a key file, or a service account of
+ * this machine; both NULL: not given. */
+struct credentials {
+	char *file;
+	char *metadata;
+};
+
 static SLIST_HEAD(, input) inputs = SLIST_HEAD_INITIALIZER(inputs);
 static TAILQ_HEAD(, macro) macros = TAILQ_HEAD_INITIALIZER(macros);
 
@@ -108,7 +115,9 @@ static void set_endpoint(int, char *);
 static void set_control(char *, char *, char *);
 static void set_account(char *, char *);
 static void set_nameserver(char *, int64_t);
-static void set_cloud(char *, char *, char *);
+static bool credentials_good(const struct credentials *);
+static void set_credentials(int, enum role, struct credentials);
+static void set_cloud(char *, char *, struct credentials);
 static void set_listen(char *, int64_t);
 static void set_interval(int64_t, int64_t);
 static void set_window(int64_t, int64_t, int64_t);
@@ -140,10 +149,12 @@ static void list_free(struct names *);
 	struct failover_conf *failover;
 	struct row row;
 	struct rotation rotation;
+	struct credentials credentials;
 }
 
 %destructor { free($$); } <string>
 %destructor { list_free($$); } <names>
+%destructor { free($$.file); free($$.metadata); } <credentials>
 
 %token NL "end of line" OPEN "{" CLOSE "}" COMMA "," EQUALS "="
 %token BAD UNSUPPORTED
@@ -186,7 +197,8 @@ static void list_free(struct names *);
 %type <number> side which timeout retries burst states numbers advert steer
 %type <number> failed expect size keep
 %type <names> list strings
-%type <string> group readonly cloudname cloudkey
+%type <string> group readonly cloudname account
+%type <credentials> credentials cloudcredentials
 %type <row> actions action
 %type <rotation> rotation
 
@@ -250,13 +262,12 @@ macro		: STRING "=" STRING {
 		}
 		;
 
-global		: PROBER CREDENTIALS FILENAME STRING {
-			set_string(ST_PROBER_CREDENTIALS,
-			    &conf->credentials[ROLE_PROBER], $4, value_path);
+global		: PROBER credentials {
+			set_credentials(ST_PROBER_CREDENTIALS, ROLE_PROBER, $2);
 		}
-		| ACTUATOR CREDENTIALS FILENAME STRING {
-			set_string(ST_ACTUATOR_CREDENTIALS,
-			    &conf->credentials[ROLE_ACTUATOR], $4, value_path);
+		| ACTUATOR credentials {
+			set_credentials(ST_ACTUATOR_CREDENTIALS, ROLE_ACTUATOR,
+			    $2);
 		}
 		| CLOUDFLARE ACCOUNT STRING TOKEN FILENAME STRING {
 			set_account($3, $6);
@@ -283,6 +294,24 @@ global		: PROBER CREDENTIALS FILENAME STRING {
 		| STATE FILENAME STRING {
 			set_string(ST_STATE_FILE, &conf->state_file, $3,
 			    value_absolute);
+		}
+		;
+
+credentials	: CREDENTIALS FILENAME STRING {
+			$$.file = $3;
+			$$.metadata = NULL;
+		}
+		| CREDENTIALS METADATA account {
+			$$.file = NULL;
+			$$.metadata = $3;
+		}
+		;
+
+account		: %empty {
+			$$ = conf_strdup("default");
+		}
+		| ACCOUNT STRING {
+			$$ = $2;
 		}
 		;
 
@@ -328,7 +357,7 @@ logging		: LOG LEVEL level {
 			if (conf_once(conf, cur, ST_EVENTS_STDERR))
 				conf->events_stderr = $4;
 		}
-		| LOG CLOUD PROJECT STRING cloudname cloudkey {
+		| LOG CLOUD PROJECT STRING cloudname cloudcredentials {
 			set_cloud($4, $5, $6);
 		}
 		| METRICS LISTEN ON STRING PORT NUMBER {
@@ -516,10 +545,8 @@ cloudname	: %empty	{ $$ = conf_strdup(CLOUD_NAME); }
 		| NAME STRING	{ $$ = $2; }
 		;
 
-cloudkey	: %empty	{ $$ = NULL; }
-		| CREDENTIALS FILENAME STRING {
-			$$ = $3;
-		}
+cloudcredentials : %empty	{ $$.file = $$.metadata = NULL; }
+		| credentials
 		;
 
 failed		: FAILED NUMBER	{ $$ = $2; }
@@ -903,26 +930,57 @@ cloud_part(const char *text, const char *(*check)(const char *))
 	return (error == NULL);
 }
 
-/* Takes all three over; key NULL: not given. */
+/* Can they be used?  Says why not. */
+static bool
+credentials_good(const struct credentials *given)
+{
+	const char *error = NULL;
+
+	if (given->file != NULL)
+		error = value_path(given->file);
+	else if (given->metadata != NULL)
+		error = value_service_account(given->metadata);
+	if (error != NULL)
+		yyerror("\"%s\": %s",
+		    given->file != NULL ? given->file : given->metadata, error);
+	return (error == NULL);
+}
+
+/* Takes them over. */
 static void
-set_cloud(char *project, char *name, char *key)
+set_credentials(int what, enum role role, struct credentials given)
+{
+	if (!conf_once(conf, cur, what) || !credentials_good(&given)) {
+		free(given.file);
+		free(given.metadata);
+		return;
+	}
+	conf->credentials[role] = given.file;
+	conf->metadata[role] = given.metadata;
+}
+
+/* Takes all three over. */
+static void
+set_cloud(char *project, char *name, struct credentials given)
 {
 	bool good = conf_once(conf, cur, ST_LOG_CLOUD);
 
 	if (good) {
 		good = cloud_part(project, value_project);
 		good = cloud_part(name, value_log) && good;
-		good = cloud_part(key, value_path) && good;
+		good = credentials_good(&given) && good;
 	}
 	if (!good) {
 		free(project);
 		free(name);
-		free(key);
+		free(given.file);
+		free(given.metadata);
 		return;
 	}
 	conf->cloud_project = project;
 	conf->cloud_name = name;
-	conf->credentials[ROLE_REPORTER] = key;
+	conf->credentials[ROLE_REPORTER] = given.file;
+	conf->metadata[ROLE_REPORTER] = given.metadata;
 }
 
 /* Takes the address over. */
@@ -1682,8 +1740,6 @@ recovered(void)
 static const char *
 unsupported(void)
 {
-	if (lex.token == T_METADATA && lex.last == T_CREDENTIALS)
-		return ("credentials metadata");
 	if (lex.token != T_UNSUPPORTED)
 		return (NULL);
 	return (lex.text);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "conf.h"
@@ -152,6 +153,21 @@ print_log(FILE *fp, const char *before, const char *path,
 }
 
 static void
+print_credentials(FILE *fp, const char *before, const struct conf *conf,
+    enum role role)
+{
+	fputs(before, fp);
+	if (conf->credentials[role] != NULL)
+		print_string(fp, "credentials file ", conf->credentials[role],
+		    "\n");
+	else if (strcmp(conf->metadata[role], "default") == 0)
+		fputs("credentials metadata\n", fp);
+	else
+		print_string(fp, "credentials metadata account ",
+		    conf->metadata[role], "\n");
+}
+
+static void
 print_logging(FILE *fp, const struct conf *conf)
 {
 	fprintf(fp, "log level %s\n", level_name(conf->log_level));
@@ -168,8 +184,7 @@ print_logging(FILE *fp, const struct conf *conf)
 	if (conf->cloud_project != NULL) {
 		print_string(fp, "log cloud project ", conf->cloud_project, "");
 		print_string(fp, " name ", conf->cloud_name, "");
-		print_string(fp, " credentials file ",
-		    conf->credentials[ROLE_REPORTER], "\n");
+		print_credentials(fp, " ", conf, ROLE_REPORTER);
 	}
 	if (conf->listen_port != 0)
 		fprintf(fp, "metrics listen on %s port %u\n",
@@ -192,10 +207,8 @@ print_global(FILE *fp, const struct conf *conf)
 {
 	const struct nameserver *ns;
 
-	print_optional(fp, "prober credentials file ",
-	    conf->credentials[ROLE_PROBER]);
-	print_optional(fp, "actuator credentials file ",
-	    conf->credentials[ROLE_ACTUATOR]);
+	print_credentials(fp, "prober ", conf, ROLE_PROBER);
+	print_credentials(fp, "actuator ", conf, ROLE_ACTUATOR);
 	print_string(fp, "endpoint compute ", conf->url[API_COMPUTE], "\n");
 	print_string(fp, "endpoint cloudflare ", conf->url[API_CLOUDFLARE],
 	    "\n");

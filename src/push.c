@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,14 +165,33 @@ push_endpoint(struct channel *child, const struct conf *conf, enum api api)
 	channel_send(child, IMSG_CONF_ENDPOINT, 0, &msg, sizeof(msg));
 }
 
+/*
+ * The role's tokens come from a metadata server: there is no key, but a place
+ * that they are fetched from, as a loaded key would say.
+ */
+void
+push_metadata(const struct conf *conf, enum role role, struct msg_key *key)
+{
+	const char *url = conf->url[URL_METADATA];
+
+	memset(key, 0, sizeof(*key));
+	snprintf(key->token_uri, sizeof(key->token_uri), "%s%s%s/token", url,
+	    METADATA_PATH, conf->metadata[role]);
+	key->port = url_host(url, key->host, sizeof(key->host));
+}
+
+/* Where the tokens of the role come from. */
 static void
-push_token_uri(struct channel *child, const char *uri)
+push_token_uri(struct channel *child, const struct conf *conf, enum role role,
+    const char *uri)
 {
 	struct msg_token_uri msg;
 
 	memset(&msg, 0, sizeof(msg));
 	strlcpy(msg.url, uri, sizeof(msg.url));
-	channel_send(child, IMSG_CONF_TOKEN_URI, 0, &msg, sizeof(msg));
+	msg.metadata = conf->metadata[role] != NULL;
+	channel_send(child, IMSG_CONF_TOKEN_URI, (uint32_t)role, &msg,
+	    sizeof(msg));
 }
 
 /*
@@ -244,7 +264,7 @@ push_prober(struct channel *prober, const struct conf *conf,
 	channel_send(prober, IMSG_CONF_BEGIN, 0, NULL, 0);
 	push_endpoint(prober, conf, API_COMPUTE);
 	push_limit(prober, conf, ROLE_PROBER);
-	push_token_uri(prober, token_uri);
+	push_token_uri(prober, conf, ROLE_PROBER, token_uri);
 	TAILQ_FOREACH(fc, &conf->failovers, entry)
 		push_probe(prober, fc);
 	channel_send(prober, IMSG_CONF_COMMIT, 0, NULL, 0);
@@ -322,13 +342,15 @@ push_cf_token(struct channel *actuator, const struct account *account)
 
 /*
  * Tell the actuator the whole configuration, in one transaction: what it may
- * touch, and nothing else.  Returns -1, having said why, if a token cannot be
+ * touch, and nothing else, and where it gets its tokens and those of others
+ * that a metadata server gives.  Returns -1, having said why, if a token cannot be
  * read.
  */
 int
 push_actuator(struct channel *actuator, const struct conf *conf,
-    const char *token_uri)
+    const struct msg_key key[ROLE_MAX])
 {
+	enum role role;
 	const struct failover_conf *fc;
 	const struct account *account;
 	struct msg_name msg;
@@ -337,7 +359,10 @@ push_actuator(struct channel *actuator, const struct conf *conf,
 	push_endpoint(actuator, conf, API_COMPUTE);
 	push_limit(actuator, conf, ROLE_ACTUATOR);
 	push_endpoint(actuator, conf, API_CLOUDFLARE);
-	push_token_uri(actuator, token_uri);
+	for (role = ROLE_RESOLVER; role < ROLE_MAX; role++)
+		if (role == ROLE_ACTUATOR || conf->metadata[role] != NULL)
+			push_token_uri(actuator, conf, role,
+			    key[role].token_uri);
 	TAILQ_FOREACH(account, &conf->accounts, entry) {
 		memset(&msg, 0, sizeof(msg));
 		strlcpy(msg.name, account->id, sizeof(msg.name));
@@ -406,7 +431,7 @@ push_reporter(struct channel *reporter, const struct conf *conf,
 	channel_send(reporter, IMSG_CONF_BEGIN, 0, NULL, 0);
 	if (conf->cloud_project != NULL) {
 		push_endpoint(reporter, conf, API_LOGGING);
-		push_token_uri(reporter, token_uri);
+		push_token_uri(reporter, conf, ROLE_REPORTER, token_uri);
 		push_cloud(reporter, conf);
 	}
 	TAILQ_FOREACH(fc, &conf->failovers, entry)

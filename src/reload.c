@@ -20,6 +20,7 @@
 enum phase {
 	PHASE_NONE,
 	PHASE_KEYS,	/* the signer looks at the keys */
+	PHASE_RESTORE,	/* it gets the old ones back */
 	PHASE_HOSTS,	/* new hosts are looked up */
 	PHASE_ACTUATOR, /* finishes, and takes its configuration */
 	PHASE_PROBER,
@@ -30,9 +31,11 @@ static struct {
 	struct conf *conf; /* the new one */
 	uint64_t number;   /* of this one */
 	struct msg_key key[ROLE_MAX];
-	unsigned int keys;	/* that the signer has still to answer for */
-	unsigned int restoring; /* answers for old keys, still to come */
+	unsigned int keys;    /* that the signer has still to answer for */
+	char why[REASON_LEN]; /* it is refused, once that is done */
 } reload;
+
+static void reload_keys_done(void);
 
 /* What became of the last ones. */
 static struct {
@@ -170,6 +173,9 @@ reload_ports(const struct conf *conf, char *why, size_t len)
 		    server->address, server->port);
 		return (false);
 	}
+	if (conf_wants_metadata(conf) &&
+	    !reload_url(conf->url[URL_METADATA], ROLE_ACTUATOR, why, len))
+		return (false);
 	return (reload_url(conf->url[API_COMPUTE], ROLE_PROBER, why, len) &&
 	    reload_url(conf->url[API_COMPUTE], ROLE_ACTUATOR, why, len) &&
 	    reload_url(conf->url[API_CLOUDFLARE], ROLE_ACTUATOR, why, len) &&
@@ -181,12 +187,17 @@ reload_ports(const struct conf *conf, char *why, size_t len)
 static int
 reload_push_keys(const struct conf *conf)
 {
+	enum role role;
 	size_t i;
 
 	reload.keys = 0;
 	for (i = 0; i < key_count(conf); i++) {
-		if (push_key(mtgcpd.channel[ROLE_SIGNER], conf, key_roles[i]) ==
-		    -1)
+		role = key_roles[i];
+		if (conf->metadata[role] != NULL) {
+			push_metadata(conf, role, &reload.key[role]);
+			continue;
+		}
+		if (push_key(mtgcpd.channel[ROLE_SIGNER], conf, role) == -1)
 			return (-1);
 		reload.keys++;
 	}
@@ -199,7 +210,7 @@ reload_busy(void)
 {
 	if (!mtgcpd.running || mtgcpd.stopping)
 		return ("starting or stopping");
-	if (reload.phase != PHASE_NONE || reload.restoring > 0)
+	if (reload.phase != PHASE_NONE)
 		return ("the last one is still under way");
 	return (NULL);
 }
@@ -242,8 +253,11 @@ reload_begin(void)
 		reload_refuse("a file that it names cannot be used");
 	else if (reload_push_keys(reload.conf) == -1)
 		reload_refuse("a key cannot be read");
-	else
+	else {
 		reload.phase = PHASE_KEYS;
+		if (reload.keys == 0)
+			reload_keys_done();
+	}
 	return (reloads.begun);
 }
 
@@ -276,8 +290,7 @@ reload_actuator(void)
 	connectivity_stop();
 	if (push_ca(actuator, reload.conf) == -1)
 		log_warnx("the certificate authorities stay the old ones");
-	if (push_actuator(actuator, reload.conf,
-		reload.key[ROLE_ACTUATOR].token_uri) == -1)
+	if (push_actuator(actuator, reload.conf, reload.key) == -1)
 		fatalx("reload: a token can no longer be read");
 }
 
@@ -303,7 +316,11 @@ reload_hosts(void)
 	reload.phase = PHASE_HOSTS;
 	push_nameservers(resolver, &reload.conf->nameservers);
 	for (i = 0; i < key_count(reload.conf); i++)
-		hosts_add(reload.key[key_roles[i]].token_uri, key_roles[i]);
+		if (reload.conf->metadata[key_roles[i]] == NULL)
+			hosts_add(reload.key[key_roles[i]].token_uri,
+			    key_roles[i]);
+	if (conf_wants_metadata(reload.conf))
+		hosts_add(reload.conf->url[URL_METADATA], ROLE_ACTUATOR);
 	hosts_add(reload.conf->url[API_COMPUTE], ROLE_PROBER);
 	hosts_add(reload.conf->url[API_COMPUTE], ROLE_ACTUATOR);
 	hosts_add(reload.conf->url[API_CLOUDFLARE], ROLE_ACTUATOR);
@@ -316,15 +333,17 @@ reload_hosts(void)
 static void
 reload_keys_refused(const char *why)
 {
-	unsigned int answers = reload.keys;
 	size_t i;
 
-	reload_refuse(why);
+	reload.phase = PHASE_RESTORE;
+	strlcpy(reload.why, why, sizeof(reload.why));
 	for (i = 0; i < key_count(mtgcpd.conf); i++)
-		if (push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
+		if (mtgcpd.conf->metadata[key_roles[i]] == NULL &&
+		    push_key(mtgcpd.channel[ROLE_SIGNER], mtgcpd.conf,
 			key_roles[i]) == 0)
-			answers++;
-	reload.restoring = answers;
+			reload.keys++;
+	if (reload.keys == 0)
+		reload_refuse(reload.why);
 }
 
 /* The signer has looked at all keys, and can use them. */
@@ -335,7 +354,8 @@ reload_keys_done(void)
 	size_t i;
 
 	for (i = 0; i < key_count(reload.conf); i++) {
-		if (reload_url(reload.key[key_roles[i]].token_uri, key_roles[i],
+		if (reload.conf->metadata[key_roles[i]] != NULL ||
+		    reload_url(reload.key[key_roles[i]].token_uri, key_roles[i],
 			why, sizeof(why)))
 			continue;
 		reload_keys_refused(why);
@@ -353,13 +373,14 @@ reload_key(enum role role, const struct msg_key *key, const char *why)
 {
 	char text[PATHNAME_LEN + REASON_LEN];
 
-	if (reload.restoring > 0) {
-		reload.restoring--;
-		return (true);
-	}
-	if (reload.phase != PHASE_KEYS)
+	if (reload.phase != PHASE_KEYS && reload.phase != PHASE_RESTORE)
 		return (false);
 	reload.keys--;
+	if (reload.phase == PHASE_RESTORE) {
+		if (reload.keys == 0)
+			reload_refuse(reload.why);
+		return (true);
+	}
 	if (key == NULL) {
 		snprintf(text, sizeof(text), "%s: %s",
 		    reload.conf->credentials[role], why);

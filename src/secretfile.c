@@ -19,6 +19,13 @@
 #define SECRET_BAD (S_IRWXG | S_IRWXO)
 #define PUBLIC_BAD (S_IWGRP | S_IWOTH)
 
+enum kind {
+	KIND_PUBLIC, /* others may read it */
+	KIND_SECRET,
+	KIND_HANDED, /* a secret that the service manager has put there */
+	KIND_LAX,    /* a secret whose mode is told of, and no more */
+};
+
 /* Why a file is not used.  Returns -1, with errno set to error. */
 static int
 refuse(int error, char *why, size_t len, const char *fmt, ...)
@@ -57,17 +64,32 @@ check_owner(const struct stat *st, const char *path, char *why, size_t len)
 	    path, st->st_uid, euid));
 }
 
+/* The bits of the mode that must not be set.  A service manager lets the user
+ * of the service read a file of root's by an access list, whose mask shows as
+ * the rights of root's group. */
+static mode_t
+unsafe_bits(const struct stat *st, enum kind kind)
+{
+	if (kind == KIND_PUBLIC)
+		return (PUBLIC_BAD);
+	if (kind == KIND_HANDED && st->st_uid == 0 && st->st_gid == 0)
+		return (SECRET_BAD & ~S_IRGRP);
+	return (SECRET_BAD);
+}
+
 static int
-check_mode(const struct stat *st, const char *path, mode_t unsafe, char *why,
+check_mode(const struct stat *st, const char *path, enum kind kind, char *why,
     size_t len)
 {
+	mode_t unsafe = unsafe_bits(st, kind);
+
 	if ((st->st_mode & unsafe) == 0)
 		return (0);
 	return (refuse(EPERM, why, len,
 	    "%s: unsafe mode: %04o, "
 	    "expected no %s for group and others (%04o)",
 	    path, st->st_mode & ALLPERMS,
-	    unsafe == SECRET_BAD ? "access" : "writing",
+	    kind == KIND_PUBLIC ? "writing" : "access",
 	    st->st_mode & ALLPERMS & ~unsafe));
 }
 
@@ -85,8 +107,7 @@ check_size(const struct stat *st, const char *path, char *why, size_t len)
 }
 
 static int
-check_file(int fd, const char *path, mode_t unsafe, bool lax, char *why,
-    size_t len)
+check_file(int fd, const char *path, enum kind kind, char *why, size_t len)
 {
 	struct stat st;
 
@@ -94,18 +115,18 @@ check_file(int fd, const char *path, mode_t unsafe, bool lax, char *why,
 		return (
 		    refuse(errno, why, len, "%s: %s", path, strerror(errno)));
 	if (check_owner(&st, path, why, len) == -1 ||
-	    (unsafe == SECRET_BAD && check_size(&st, path, why, len) == -1))
+	    (kind != KIND_PUBLIC && check_size(&st, path, why, len) == -1))
 		return (-1);
-	if (!lax)
-		return (check_mode(&st, path, unsafe, why, len));
+	if (kind != KIND_LAX)
+		return (check_mode(&st, path, kind, why, len));
 	*why = '\0';
-	(void)check_mode(&st, path, unsafe, why, len);
+	(void)check_mode(&st, path, kind, why, len);
 	return (0);
 }
 
 /* A FIFO must not make us wait, so it is opened without blocking. */
 static int
-open_checked(const char *path, mode_t unsafe, bool lax, char *why, size_t len)
+open_checked(const char *path, enum kind kind, char *why, size_t len)
 {
 	int error, fd;
 
@@ -113,7 +134,7 @@ open_checked(const char *path, mode_t unsafe, bool lax, char *why, size_t len)
 	if (fd == -1)
 		return (
 		    refuse(errno, why, len, "%s: %s", path, strerror(errno)));
-	if (check_file(fd, path, unsafe, lax, why, len) == -1) {
+	if (check_file(fd, path, kind, why, len) == -1) {
 		error = errno;
 		close(fd);
 		errno = error;
@@ -126,9 +147,10 @@ open_checked(const char *path, mode_t unsafe, bool lax, char *why, size_t len)
  * Open a file that holds a key or a token.  A relative path is looked up in
  * $CREDENTIALS_DIRECTORY first, where the service manager puts them, then in
  * the working directory.  Returns a descriptor, for the caller to close, of a
- * regular file of root's or the caller's that nobody else has access to and
- * that is neither empty nor large; or -1, the reason with the path in why,
- * and errno: EPERM where the file is unsafe, otherwise that of open(2).
+ * regular file of root's or the caller's that is neither empty nor large and
+ * that nobody else has access to, but for root's group in that directory; or
+ * -1, the reason with the path in why, and errno: EPERM where the file is
+ * unsafe, otherwise that of open(2).
  */
 int
 secret_open(const char *path, char *why, size_t len)
@@ -139,15 +161,15 @@ secret_open(const char *path, char *why, size_t len)
 
 	directory = getenv("CREDENTIALS_DIRECTORY");
 	if (*path == '/' || directory == NULL || *directory != '/')
-		return (open_checked(path, SECRET_BAD, false, why, len));
+		return (open_checked(path, KIND_SECRET, why, len));
 	n = snprintf(full, sizeof(full), "%s/%s", directory, path);
 	if (n < 0 || (size_t)n >= sizeof(full))
 		return (refuse(ENAMETOOLONG, why, len, "%s: %s", path,
 		    strerror(ENAMETOOLONG)));
-	fd = open_checked(full, SECRET_BAD, false, why, len);
+	fd = open_checked(full, KIND_HANDED, why, len);
 	if (fd != -1 || errno != ENOENT)
 		return (fd);
-	fd = open_checked(path, SECRET_BAD, false, why, len);
+	fd = open_checked(path, KIND_SECRET, why, len);
 	if (fd == -1 && errno == ENOENT)
 		return (refuse(ENOENT, why, len, "%s: %s, nor is it in %s",
 		    path, strerror(ENOENT), directory));
@@ -162,7 +184,7 @@ secret_open(const char *path, char *why, size_t len)
 int
 public_open(const char *path, char *why, size_t len)
 {
-	return (open_checked(path, PUBLIC_BAD, false, why, len));
+	return (open_checked(path, KIND_PUBLIC, why, len));
 }
 
 /*
@@ -173,7 +195,7 @@ public_open(const char *path, char *why, size_t len)
 int
 lax_open(const char *path, char *why, size_t len)
 {
-	return (open_checked(path, SECRET_BAD, true, why, len));
+	return (open_checked(path, KIND_LAX, why, len));
 }
 
 /*

@@ -21,6 +21,8 @@
 #define USER_LEN  32 /* what useradd(8) takes */
 #define LABEL_LEN 63 /* RFC 1035 */
 
+#define SERVICE_ACCOUNT_MAX 128 /* bytes */
+
 /* A label of RFC 1035 in lower case: what Google Cloud names things with. */
 static bool
 is_label(const char *text, size_t len)
@@ -153,6 +155,25 @@ value_path(const char *text)
 	if (strlen(text) >= PATH_MAX)
 		return ("the path is too long");
 	return (NULL);
+}
+
+/* A service account of this machine: it becomes a part of a URL. */
+const char *
+value_service_account(const char *text)
+{
+	const char *at = strchr(text, '@');
+	size_t i;
+
+	if (strcmp(text, "default") == 0)
+		return (NULL);
+	for (i = 0; isalnum((u_char)text[i]) || text[i] == '@' ||
+	     text[i] == '.' || text[i] == '-' || text[i] == '_';
+	     i++)
+		continue;
+	if (text[i] == '\0' && i <= SERVICE_ACCOUNT_MAX && at != NULL &&
+	    at != text && at[1] != '\0' && strchr(at + 1, '@') == NULL)
+		return (NULL);
+	return ("expected the email address of a service account");
 }
 
 const char *

@@ -31,6 +31,9 @@ static bool stopping;
 static char *ca; /* a bundle that is coming in */
 static size_t ca_len;
 
+/* Roles that asked for a token while a configuration was coming. */
+static bool token_wanted[ROLE_MAX];
+
 /* The test that the parent has asked for last. */
 static struct {
 	bool waits;
@@ -217,10 +220,14 @@ conf_url(const struct imsg *imsg)
 static void
 conf_token_uri(const struct imsg *imsg)
 {
+	enum role role = imsg->hdr.id;
 	struct msg_token_uri msg;
 
 	imsg_get_data(imsg, &msg, sizeof(msg));
-	strlcpy(staged->token_uri, msg.url, URL_LEN);
+	if (imsg->hdr.id >= ROLE_MAX || role_scope(role) == NULL ||
+	    (role != ROLE_ACTUATOR && !msg.metadata))
+		fatalx("the parent sent the token endpoint of another role");
+	staged->token[role] = msg;
 }
 
 static void
@@ -262,10 +269,32 @@ take_test(const struct imsg *imsg)
 	begin_test();
 }
 
+/* A process asks for a token; a configuration that is coming comes first. */
+static void
+fetch_token(enum role role)
+{
+	if (coming != NULL)
+		token_wanted[role] = true;
+	else
+		metadata_fetch(role);
+}
+
+static void
+take_wish(const struct imsg *imsg)
+{
+	if (imsg->hdr.id >= ROLE_MAX ||
+	    role_scope((enum role)imsg->hdr.id) == NULL)
+		fatalx("the parent sent %s for no role",
+		    proto_name(imsg->hdr.type));
+	fetch_token((enum role)imsg->hdr.id);
+}
+
 /* Nothing is under way any more: the new configuration is the one in use. */
 static void
 conf_use(void)
 {
+	enum role role;
+
 	config_release(running);
 	running = coming;
 	coming = NULL;
@@ -274,7 +303,13 @@ conf_use(void)
 	account_forget_lists();
 	bucket_set(&bucket, running->limit.rate, running->limit.burst,
 	    http_now());
-	token_uri(running->token_uri);
+	metadata_configure(running->token);
+	for (role = ROLE_PARENT; role < ROLE_MAX; role++) {
+		if (token_wanted[role])
+			metadata_fetch(role);
+		token_wanted[role] = false;
+	}
+	token_source(&running->token[ROLE_ACTUATOR]);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 	begin_test();
 }
@@ -405,12 +440,6 @@ dispatch(const struct imsg *imsg, void *arg __unused)
 	case IMSG_ADDRESSES:
 		take_addresses(imsg);
 		break;
-	case IMSG_ASSERTION:
-		token_assertion(imsg);
-		break;
-	case IMSG_ASSERT_FAILED:
-		token_assert_failed(imsg);
-		break;
 	case IMSG_CA_CHUNK:
 		ca_chunk(imsg);
 		break;
@@ -432,12 +461,16 @@ dispatch(const struct imsg *imsg, void *arg __unused)
 	case IMSG_TEST:
 		take_test(imsg);
 		break;
+	case IMSG_TOKEN_WANTED:
+		take_wish(imsg);
+		break;
 	case IMSG_STOP:
 		stopping = true;
 		plans_stop();
 		break;
 	default:
-		dispatch_conf(imsg);
+		if (!token_message(imsg))
+			dispatch_conf(imsg);
 	}
 }
 

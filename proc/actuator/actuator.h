@@ -40,7 +40,8 @@ struct act {
 struct config {
 	unsigned int refs;
 	char url[API_MAX][URL_LEN];
-	char token_uri[URL_LEN];
+	struct msg_token_uri
+	    token[ROLE_MAX]; /* its own, and those it fetches */
 	struct msg_limit limit;
 	struct act *act; /* by failover */
 	size_t nacts;
@@ -237,6 +238,10 @@ void rehearse_new_token(const char *account);
 void router_write(struct job *, const enum advert advert[PREFIXES]);
 void router_look(struct job *, const enum advert advert[PREFIXES]);
 void router_effect(struct job *, const enum advert advert[PREFIXES]);
+
+/* metadata.c */
+void metadata_fetch(enum role);
+void metadata_configure(const struct msg_token_uri uri[ROLE_MAX]);
 
 /* told.c */
 void told_forget(void);

@@ -29,8 +29,7 @@ struct call {
 	struct cycle *cycle;
 	enum side side;
 	enum call_kind kind;
-	struct service *service;
-	size_t group;
+	struct ask *ask; /* CALL_HEALTH */
 	char *url;
 	struct http_call *http; /* NULL: waits */
 	struct event *timer;	/* to be called again; NULL: never had to be */
@@ -61,6 +60,8 @@ static enum part part_of(enum side, enum call_kind);
 static int64_t cycle_left(const struct cycle *);
 static void cycle_ask(struct cycle *, uint32_t);
 static void call_end(struct call *, json_t *, const char *);
+static void call_free(struct call *);
+static void cycle_check_end(struct cycle *);
 static void token_ready(void *);
 static void cycle_event(evutil_socket_t, short, void *);
 static void cycle_end(struct cycle *);
@@ -149,7 +150,7 @@ cycles_end(void)
  */
 void
 cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
-    struct service *service, size_t group, char *url)
+    struct ask *ask, char *url)
 {
 	struct call *call;
 
@@ -159,20 +160,26 @@ cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
 	call->cycle = cycle;
 	call->side = side;
 	call->kind = kind;
-	call->service = service;
-	call->group = group;
+	call->ask = ask;
+	if (ask != NULL)
+		ask->call = call;
 	call->url = url;
 	cycle->ncalls++;
 	TAILQ_INSERT_TAIL(&cycle->calls, call, entry);
 	call_send(call);
 }
 
-/* Count a call that there was no time for. */
+/* Give up a call whose answer is of no use: it neither fails nor counts. */
 void
-cycle_lost_call(struct cycle *cycle, enum side side, enum call_kind kind)
+cycle_forget_call(struct call *call)
 {
-	cycle->ncalls++;
-	cycle_failed_call(cycle, side, kind);
+	struct cycle *cycle = call->cycle;
+
+	if (call->http != NULL)
+		http_cancel(call->http);
+	cycle->ncalls--;
+	call_free(call);
+	cycle_check_end(cycle);
 }
 
 /* Count a call that has given no answer that is of use. */
@@ -253,8 +260,7 @@ call_body(const struct call *call)
 {
 	char *body;
 
-	if (asprintf(&body, "{\"group\":\"%s\"}",
-		call->service->group[call->group].link) == -1)
+	if (asprintf(&body, "{\"group\":\"%s\"}", call->ask->link) == -1)
 		fatal("%s", __func__);
 	return (body);
 }
@@ -414,21 +420,29 @@ append(char *text, size_t size, const char *format, ...)
 	strlcpy(text + len, more, size - len);
 }
 
+/* The first call that waits for a token.  Others may end with one that does. */
+static struct call *
+cycle_waiting(const struct cycle *cycle)
+{
+	struct call *call;
+
+	TAILQ_FOREACH(call, &cycle->calls, entry)
+		if (call->waiting)
+			break;
+	return (call);
+}
+
 /* A token came, or none can be had: those who wait for it go on. */
 static void
 token_ready(void *arg)
 {
 	struct cycle *cycle = arg;
-	struct call *call, *next;
+	struct call *call;
 	char why[REASON_LEN + 32];
 
 	log_setcorr(cycle->corr);
 	cycle->waiting = false;
-	/* What is called meanwhile goes to the end of the list. */
-	for (call = TAILQ_FIRST(&cycle->calls); call != NULL; call = next) {
-		next = TAILQ_NEXT(call, entry);
-		if (!call->waiting)
-			continue;
+	while ((call = cycle_waiting(cycle)) != NULL) {
 		if (token_current() != NULL) {
 			call_send(call);
 			continue;
@@ -446,18 +460,20 @@ call_end(struct call *call, json_t *json, const char *why)
 {
 	struct cycle *cycle = call->cycle;
 
-	TAILQ_REMOVE(&cycle->calls, call, entry);
 	if (json == NULL) {
-		cycle_failed_call(cycle, call->side, call->kind);
+		if (call->kind != CALL_HEALTH)
+			cycle_failed_call(cycle, call->side, call->kind);
 		log_debug("%s: %s", call->url, why);
 	}
+	/* Nobody is to give up a call that has ended. */
+	if (call->ask != NULL)
+		call->ask->call = NULL;
 	switch (call->kind) {
 	case CALL_LIST:
 		region_page(cycle, call->side, json, why);
 		break;
 	case CALL_HEALTH:
-		region_health(cycle, call->side, call->service, call->group,
-		    json, why);
+		region_health(cycle, call->side, call->ask, json, why);
 		break;
 	case CALL_ROUTER:
 		router_answer(cycle, call->side, false, json, why);
@@ -467,12 +483,27 @@ call_end(struct call *call, json_t *json, const char *why)
 		break;
 	}
 	json_decref(json);
+	call_free(call);
+	cycle_check_end(cycle);
+}
+
+static void
+call_free(struct call *call)
+{
+	TAILQ_REMOVE(&call->cycle->calls, call, entry);
+	if (call->ask != NULL)
+		call->ask->call = NULL;
 	if (call->timer != NULL)
 		event_free(call->timer);
 	free(call->url);
 	free(call);
-	/* The cycle itself ends from the event loop: its calls are still
-	 * looked at by whoever called. */
+}
+
+/* A cycle without calls ends, but from the event loop: its calls are still
+ * looked at by whoever called. */
+static void
+cycle_check_end(struct cycle *cycle)
+{
 	if (TAILQ_EMPTY(&cycle->calls) && !cycle->ending)
 		event_active(cycle->timer, EV_TIMEOUT, 0);
 }

@@ -16,7 +16,7 @@
  * with a token that cannot write, and tells the parent what it saw.
  */
 
-#define TARGETS_MAX  1024
+#define TARGETS_MAX  100000
 #define CA_MAX	     (4 * 1024 * 1024)
 #define COMPUTE_BASE "https://compute.googleapis.com/compute/v1"
 
@@ -87,12 +87,6 @@ dispatch(const struct imsg *imsg, void *arg)
 		http_address(&addresses);
 		token_retry();
 		break;
-	case IMSG_ASSERTION:
-		token_assertion(imsg);
-		break;
-	case IMSG_ASSERT_FAILED:
-		token_assert_failed(imsg);
-		break;
 	case IMSG_CONF_BEGIN:
 		conf_begin();
 		break;
@@ -124,8 +118,9 @@ dispatch(const struct imsg *imsg, void *arg)
 		test(imsg);
 		break;
 	default:
-		log_warnx("%s: unexpected %s", __func__,
-		    proto_name(imsg->hdr.type));
+		if (!token_message(imsg))
+			log_warnx("%s: unexpected %s", __func__,
+			    proto_name(imsg->hdr.type));
 		break;
 	}
 }
@@ -181,11 +176,8 @@ conf_endpoint(const struct imsg *imsg)
 static void
 conf_token_uri(const struct imsg *imsg)
 {
-	struct msg_token_uri msg;
-
-	get(imsg, &msg, sizeof(msg));
 	if (staged != NULL)
-		strlcpy(staged->token_uri, msg.url, sizeof(staged->token_uri));
+		get(imsg, &staged->token, sizeof(staged->token));
 }
 
 static void
@@ -260,7 +252,7 @@ conf_commit(void)
 		    http_now());
 		running->bucket = &bucket;
 	}
-	token_uri(running->token_uri);
+	token_source(&running->token);
 	child_send(IMSG_CONF_IN_USE, 0, NULL, 0);
 }
 
@@ -275,12 +267,12 @@ conf_target(uint32_t id)
 		return (NULL);
 	}
 	if (id >= staged->ntargets) {
-		array = recallocarray(staged->target, staged->ntargets, id + 1,
-		    sizeof(*array));
+		array = recallocarray(staged->target, staged->ntargets,
+		    2 * id + 1, sizeof(*array));
 		if (array == NULL)
 			fatal("%s", __func__);
 		staged->target = array;
-		staged->ntargets = id + 1;
+		staged->ntargets = 2 * id + 1;
 	}
 	return (&staged->target[id]);
 }
@@ -295,6 +287,8 @@ config_free(struct config *config)
 	for (i = 0; i < config->ntargets; i++) {
 		free(config->target[i].service);
 		free(config->target[i].peer);
+		kept_clear(&config->target[i].kept[LOCAL]);
+		kept_clear(&config->target[i].kept[REMOTE]);
 	}
 	free(config->target);
 	free(config);

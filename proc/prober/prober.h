@@ -19,12 +19,22 @@
 #include "proto.h"
 #include "verdict.h"
 
-#define PAGES_MAX      100
-#define GROUPS_AT_ONCE 24 /* getHealth calls of a region: others find room */
+#define PAGES_MAX 100
 
 /* A set of texts. */
 struct names {
 	void *root; /* tsearch(3) */
+};
+
+/* The groups that the last whole list of a region had, in order. */
+struct kept_group {
+	char *service;
+	char *link;
+};
+
+struct kept {
+	struct kept_group *group;
+	size_t count;
 };
 
 /* What is looked at for one failover. */
@@ -35,11 +45,12 @@ struct target {
 	size_t nservices;
 	char (*peer)[NAME_LEN];
 	size_t npeers;
+	struct kept kept[SIDES];
 };
 
 struct config {
 	char compute[URL_LEN];
-	char token_uri[URL_LEN];
+	struct msg_token_uri token;
 	struct msg_limit limit;
 	struct bucket *bucket; /* of all requests to Compute; NULL: no limit */
 	struct target *target;
@@ -147,6 +158,39 @@ void router_judge(const json_t *config, const json_t *status,
 void rights_start(const struct config *, uint32_t id, const struct msg_test *);
 
 struct cycle;
+struct call;
+
+/* A question for the health of a group: a guess, as long as no list has it. */
+struct ask {
+	const char *name; /* of the service */
+	const char *link;
+	struct service *service; /* of the list, and its group; NULL: a guess */
+	size_t group;
+	struct call *call; /* under way, or NULL */
+	bool early;	   /* answered before the list: */
+	json_t *answer;	   /* or NULL, */
+	char *why;	   /* and why there is none */
+};
+
+/* All those of a region, the guesses first. */
+struct asks {
+	struct ask **ask;
+	size_t count;
+	size_t size;
+	size_t guesses;
+	size_t bound; /* that a list has */
+	size_t next;  /* to be asked */
+	bool whole;   /* no more will come of a list */
+};
+
+/* asks.c */
+void asks_begin(struct asks *, const struct kept *);
+struct ask *asks_bind(struct asks *, struct service *, size_t group);
+struct ask *asks_next(struct asks *);
+void asks_keep(const struct asks *, struct kept *);
+void asks_clear(struct asks *);
+void ask_keep(struct ask *, json_t *, const char *why);
+void kept_clear(struct kept *);
 
 /* region.c */
 struct region {
@@ -154,8 +198,7 @@ struct region {
 	struct names pages;
 	unsigned int npages;
 	bool listing;
-	size_t service; /* the next group to ask */
-	size_t group;
+	struct asks asks;
 	size_t running;
 	struct sick_list sick;
 	int64_t ended;
@@ -164,8 +207,8 @@ struct region {
 void region_start(struct cycle *, enum side);
 void region_skip(struct cycle *, enum side, const char *why);
 void region_page(struct cycle *, enum side, const json_t *, const char *why);
-void region_health(struct cycle *, enum side, struct service *, size_t group,
-    const json_t *, const char *why);
+void region_health(struct cycle *, enum side, struct ask *, json_t *,
+    const char *why);
 void region_send(struct cycle *, enum side);
 void region_free(struct region *);
 
@@ -194,7 +237,6 @@ enum call_kind {
 	CALL_STATUS,
 };
 
-struct call;
 TAILQ_HEAD(probe_calls, call);
 
 /* One look at both sides of a failover. */
@@ -203,7 +245,7 @@ struct cycle {
 	uint32_t id; /* of the failover */
 	uint64_t number;
 	char corr[CORR_LEN];
-	const struct target *target;
+	struct target *target;
 	const char *compute; /* base URL */
 	struct bucket *bucket;
 	int64_t started;
@@ -222,9 +264,9 @@ struct cycle {
 void cycle_init(struct event_base *);
 void cycle_start(const struct config *, uint32_t id, const struct msg_probe *);
 void cycles_end(void);
-void cycle_call(struct cycle *, enum side, enum call_kind, struct service *,
-    size_t group, char *url);
-void cycle_lost_call(struct cycle *, enum side, enum call_kind);
+void cycle_call(struct cycle *, enum side, enum call_kind, struct ask *,
+    char *url);
+void cycle_forget_call(struct call *);
 void cycle_failed_call(struct cycle *, enum side, enum call_kind);
 
 #endif /* MTGCPD_PROBER_H */

@@ -12,7 +12,7 @@
 
 /*
  * The backend services of a region in a cycle: the list, page after page, and
- * meanwhile the health of every group of those that are known.
+ * meanwhile the health of every group that it has, or that the last one had.
  */
 
 /* Only what is looked at: the answers are large otherwise. */
@@ -23,10 +23,17 @@
 	"healthStatus(healthState,ipv6HealthState,instance,ipAddress,"         \
 	"ipv6Address,port,forwardingRule)"
 
+/* Of all requests that may be under way, those for the groups of a region are
+ * no more than this part: others find room. */
+#define GROUPS_PART 4
+
 static void ask_page(struct cycle *, enum side, const char *);
 static void list_fail(struct cycle *, enum side, enum content);
 static void ask_groups(struct cycle *, enum side);
-static bool next_group(struct region *);
+static void bind_groups(struct cycle *, enum side, struct service *);
+static void answered(struct cycle *, enum side, struct ask *, const json_t *,
+    const char *);
+static void list_ended(struct cycle *, enum side);
 static void judge(struct cycle *, enum side, struct service *);
 static void give_up(struct cycle *, enum side);
 static void region_check_end(struct region *);
@@ -38,6 +45,8 @@ region_start(struct cycle *cycle, enum side side)
 
 	region->listing = true;
 	ask_page(cycle, side, NULL);
+	asks_begin(&region->asks, &cycle->target->kept[side]);
+	ask_groups(cycle, side);
 }
 
 /* Do not look at the region in this cycle. */
@@ -65,7 +74,7 @@ ask_page(struct cycle *cycle, enum side side, const char *token)
 	    escaped != NULL ? "&pageToken=" : "",
 	    escaped != NULL ? escaped : "");
 	free(escaped);
-	cycle_call(cycle, side, CALL_LIST, NULL, 0, url);
+	cycle_call(cycle, side, CALL_LIST, NULL, url);
 }
 
 /* A page of the list came; or, page being NULL, why it did not. */
@@ -90,10 +99,8 @@ region_page(struct cycle *cycle, enum side side, const json_t *page,
 		    cycle->target->probe.region[side]);
 		i = services->count;
 		token = services_decode(services, page, cycle->target, where);
-		for (; i < services->count; i++) {
-			if (services->service[i]->pending == 0)
-				judge(cycle, side, services->service[i]);
-		}
+		for (; i < services->count; i++)
+			bind_groups(cycle, side, services->service[i]);
 		if (token == NULL)
 			services_missing(services, cycle->target);
 	}
@@ -106,13 +113,53 @@ region_page(struct cycle *cycle, enum side side, const json_t *page,
 		token = NULL;
 	}
 	if (token == NULL)
-		region->listing = false;
+		list_ended(cycle, side);
 	else if (cycle->ending)
 		services_fail(services, "the list is not whole");
 	else
 		ask_page(cycle, side, token);
 	ask_groups(cycle, side);
 	region_check_end(region);
+}
+
+/* The list has a service: its groups count from now on. */
+static void
+bind_groups(struct cycle *cycle, enum side side, struct service *service)
+{
+	struct asks *asks = &cycle->region[side].asks;
+	struct ask *ask;
+	size_t i;
+
+	if (service->pending == 0)
+		judge(cycle, side, service);
+	for (i = 0; i < service->ngroups; i++) {
+		if (service->group[i].failed)
+			continue;
+		ask = asks_bind(asks, service, i);
+		if (ask->early)
+			answered(cycle, side, ask, ask->answer, ask->why);
+	}
+}
+
+/* No more will come of the list: what it did not have is forgotten. */
+static void
+list_ended(struct cycle *cycle, enum side side)
+{
+	struct region *region = &cycle->region[side];
+	struct ask *ask;
+	size_t i;
+
+	region->listing = false;
+	region->asks.whole = true;
+	if (!region->services.incomplete)
+		asks_keep(&region->asks, &cycle->target->kept[side]);
+	for (i = 0; i < region->asks.guesses; i++) {
+		ask = region->asks.ask[i];
+		if (ask->service != NULL || ask->call == NULL)
+			continue;
+		region->running--;
+		cycle_forget_call(ask->call);
+	}
 }
 
 /* A page is well, but with those before it there is no list. */
@@ -128,20 +175,35 @@ list_fail(struct cycle *cycle, enum side side, enum content content)
 
 /* The health of a group came; or, answer being NULL, why it did not. */
 void
-region_health(struct cycle *cycle, enum side side, struct service *service,
-    size_t group, const json_t *answer, const char *why)
+region_health(struct cycle *cycle, enum side side, struct ask *ask,
+    json_t *answer, const char *why)
 {
 	struct region *region = &cycle->region[side];
 
 	region->running--;
-	if (answer != NULL)
-		health_decode(service, group, answer);
+	if (ask->service == NULL)
+		ask_keep(ask, answer, why);
 	else
-		health_failed(service, group, why);
-	if (service->pending == 0)
-		judge(cycle, side, service);
+		answered(cycle, side, ask, answer, why);
 	ask_groups(cycle, side);
 	region_check_end(region);
+}
+
+/* The answer about a group of the list. */
+static void
+answered(struct cycle *cycle, enum side side, struct ask *ask,
+    const json_t *answer, const char *why)
+{
+	struct service *service = ask->service;
+
+	if (answer != NULL)
+		health_decode(service, ask->group, answer);
+	else {
+		cycle_failed_call(cycle, side, CALL_HEALTH);
+		health_failed(service, ask->group, why);
+	}
+	if (service->pending == 0)
+		judge(cycle, side, service);
 }
 
 /* Ask for the health of further groups, as many as may be under way. */
@@ -150,39 +212,20 @@ ask_groups(struct cycle *cycle, enum side side)
 {
 	const struct msg_conf_probe *probe = &cycle->target->probe;
 	struct region *region = &cycle->region[side];
-	struct service *service;
+	struct ask *ask;
 	char *url;
 
-	while (!cycle->ending && region->running < GROUPS_AT_ONCE &&
-	    next_group(region)) {
-		service = region->services.service[region->service];
+	while (!cycle->ending &&
+	    region->running < http_window() / GROUPS_PART &&
+	    (ask = asks_next(&region->asks)) != NULL) {
 		url = url_join(cycle->compute,
 		    "/projects/%s/regions/%s/backendServices/%s/getHealth"
 		    "?prettyPrint=false&fields=" HEALTH_FIELDS,
-		    probe->project, probe->region[side], service->name);
+		    probe->project, probe->region[side], ask->name);
 		region->running++;
-		cycle_call(cycle, side, CALL_HEALTH, service, region->group++,
-		    url);
+		region->asks.next++;
+		cycle_call(cycle, side, CALL_HEALTH, ask, url);
 	}
-}
-
-/* Go on to the next group that can be asked; false: there is none yet. */
-static bool
-next_group(struct region *region)
-{
-	struct service *service;
-
-	while (region->service < region->services.count) {
-		service = region->services.service[region->service];
-		while (region->group < service->ngroups) {
-			if (!service->group[region->group].failed)
-				return (true);
-			region->group++;
-		}
-		region->service++;
-		region->group = 0;
-	}
-	return (false);
 }
 
 static void
@@ -195,7 +238,8 @@ judge(struct cycle *cycle, enum side side, struct service *service)
 static void
 region_check_end(struct region *region)
 {
-	if (!region->listing && region->running == 0 && !next_group(region))
+	if (!region->listing && region->running == 0 &&
+	    asks_next(&region->asks) == NULL)
 		region->ended = http_now();
 }
 
@@ -204,15 +248,14 @@ static void
 give_up(struct cycle *cycle, enum side side)
 {
 	struct region *region = &cycle->region[side];
-	struct service *service;
+	struct ask *ask;
 
-	while (next_group(region)) {
-		service = region->services.service[region->service];
-		health_failed(service, region->group,
-		    "there was no time to ask");
-		cycle_lost_call(cycle, side, CALL_HEALTH);
-		if (service->pending == 0)
-			judge(cycle, side, service);
+	while ((ask = asks_next(&region->asks)) != NULL) {
+		region->asks.next++;
+		if (ask->service == NULL)
+			continue;
+		cycle->ncalls++;
+		answered(cycle, side, ask, NULL, "there was no time to ask");
 	}
 	if (region->ended == 0)
 		region->ended = http_now();
@@ -265,6 +308,7 @@ region_send(struct cycle *cycle, enum side side)
 void
 region_free(struct region *region)
 {
+	asks_clear(&region->asks);
 	services_free(&region->services);
 	names_clear(&region->pages);
 	free(region->sick.endpoint);

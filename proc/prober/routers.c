@@ -35,13 +35,13 @@ router_start(struct cycle *cycle, enum side side)
 	    "&fields=" ROUTER_FIELDS,
 	    probe->router_project, probe->router_region[side],
 	    probe->router[side]);
-	cycle_call(cycle, side, CALL_ROUTER, NULL, 0, url);
+	cycle_call(cycle, side, CALL_ROUTER, NULL, url);
 	url = url_join(cycle->compute,
 	    "/projects/%s/regions/%s/routers/%s/getRouterStatus"
 	    "?prettyPrint=false&fields=" STATUS_FIELDS,
 	    probe->router_project, probe->router_region[side],
 	    probe->router[side]);
-	cycle_call(cycle, side, CALL_STATUS, NULL, 0, url);
+	cycle_call(cycle, side, CALL_STATUS, NULL, url);
 }
 
 /* Do not look at the router in this cycle. */

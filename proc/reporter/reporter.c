@@ -30,7 +30,7 @@ static struct {
 	bool given;
 	struct msg_conf_cloud cloud;
 	char url[URL_LEN];
-	char token_uri[URL_LEN];
+	struct msg_token_uri token;
 } staged;
 
 static char *ca; /* chunks that came so far */
@@ -93,7 +93,6 @@ static bool
 dispatch_cloud(const struct imsg *imsg)
 {
 	struct msg_addresses addresses;
-	struct msg_token_uri token_uri_msg;
 	struct msg_endpoint endpoint;
 
 	switch (imsg->hdr.type) {
@@ -108,21 +107,13 @@ dispatch_cloud(const struct imsg *imsg)
 		http_address(&addresses);
 		token_retry();
 		return (true);
-	case IMSG_ASSERTION:
-		token_assertion(imsg);
-		return (true);
-	case IMSG_ASSERT_FAILED:
-		token_assert_failed(imsg);
-		return (true);
 	case IMSG_CONF_ENDPOINT:
 		get(imsg, &endpoint, sizeof(endpoint));
 		if (endpoint.api == API_LOGGING)
 			strlcpy(staged.url, endpoint.url, sizeof(staged.url));
 		return (true);
 	case IMSG_CONF_TOKEN_URI:
-		get(imsg, &token_uri_msg, sizeof(token_uri_msg));
-		strlcpy(staged.token_uri, token_uri_msg.url,
-		    sizeof(staged.token_uri));
+		get(imsg, &staged.token, sizeof(staged.token));
 		return (true);
 	case IMSG_CONF_CLOUD:
 		get(imsg, &staged.cloud, sizeof(staged.cloud));
@@ -135,7 +126,7 @@ dispatch_cloud(const struct imsg *imsg)
 		cloud_event();
 		return (true);
 	default:
-		return (false);
+		return (token_message(imsg));
 	}
 }
 
@@ -144,7 +135,7 @@ commit(void)
 {
 	world_commit();
 	if (speaks && staged.given) {
-		token_uri(staged.token_uri);
+		token_source(&staged.token);
 		cloud_configure(&staged.cloud, staged.url);
 	}
 	memset(&staged, 0, sizeof(staged));

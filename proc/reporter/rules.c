@@ -18,6 +18,7 @@ static const struct syscall_rule serve_rules[] = {
 	/* libevent: how much is there to be read */
 	{ RULE_ALLOW(ioctl), .nargs = 1, .args = { INT_IS(1, FIONREAD) } },
 	{ RULE_ALLOW(readv) },
+	{ RULE_ALLOW(writev) },
 };
 
 /* Without Cloud Logging no socket is ever made; see http_rules for the rest. */

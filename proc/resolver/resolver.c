@@ -3,9 +3,6 @@
 
 #include <sys/socket.h>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <ares.h>
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -14,6 +11,7 @@
 
 #include "child.h"
 #include "log.h"
+#include "resolver.h"
 
 /*
  * The resolver: asks the configured name servers, and nobody else, for the
@@ -242,30 +240,6 @@ prepare(struct event_base *loop, const struct child_setup *setup __unused)
 		fatalx("c-ares: %s", ares_strerror(r));
 }
 
-/* What the resolver needs beyond what all need. */
-static const struct syscall_rule rules[] = {
-	/* c-ares: queries over UDP and, if they do not fit, TCP */
-	{ RULE_ALLOW(socket), .nargs = 3,
-	    .args = { INT_IS(0, AF_INET), TYPE_IS(1, SOCK_DGRAM),
-		INT_IS(2, 0) } },
-	{ RULE_ALLOW(socket), .nargs = 3,
-	    .args = { INT_IS(0, AF_INET6), TYPE_IS(1, SOCK_DGRAM),
-		INT_IS(2, 0) } },
-	{ RULE_ALLOW(socket), .nargs = 3,
-	    .args = { INT_IS(0, AF_INET), TYPE_IS(1, SOCK_STREAM),
-		INT_IS(2, 0) } },
-	{ RULE_ALLOW(socket), .nargs = 3,
-	    .args = { INT_IS(0, AF_INET6), TYPE_IS(1, SOCK_STREAM),
-		INT_IS(2, 0) } },
-	{ RULE_ALLOW(connect) },
-	/* only to a connected socket */
-	{ RULE_ALLOW(sendto), .nargs = 3,
-	    .args = { INT_IS(3, MSG_NOSIGNAL), NULL_IS(4), INT_IS(5, 0) } },
-	{ RULE_ALLOW(recvfrom) }, /* c-ares looks who has answered */
-	{ RULE_ALLOW(setsockopt), .nargs = 2,
-	    .args = { INT_IS(1, IPPROTO_TCP), INT_IS(2, TCP_NODELAY) } },
-};
-
 static const char *
 libraries(void)
 {
@@ -278,12 +252,12 @@ libraries(void)
 int
 main(int argc, char *argv[])
 {
-	static const struct child_program program = {
+	struct child_program program = {
 		.role = ROLE_RESOLVER,
 		.libraries = libraries,
 		.prepare = prepare,
-		.rules = rules,
-		.nrules = sizeof(rules) / sizeof(rules[0]),
+		.rules = resolver_rules,
+		.nrules = resolver_nrules,
 		.handler = dispatch,
 	};
 

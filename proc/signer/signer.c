@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <sys/mman.h>
+
 #include <jansson.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,7 +22,10 @@
  */
 
 #define KEYFILE_MAX (64 * 1024)
-#define SECURE_HEAP (256 * 1024) /* where OpenSSL keeps the keys */
+#define HEAP	    (1024 * 1024) /* all that malloc(3) will need, and more */
+#define SECURE_HEAP (256 * 1024)  /* where OpenSSL keeps the keys */
+
+static bool locked; /* the heap is never paged out */
 
 static struct key keys[ROLE_MAX];
 
@@ -28,16 +35,11 @@ static struct {
 	size_t len;
 } incoming[ROLE_MAX];
 
-static const char *const scopes[ROLE_MAX] = {
-	[ROLE_PROBER] = "https://www.googleapis.com/auth/compute.readonly",
-	[ROLE_ACTUATOR] = "https://www.googleapis.com/auth/compute",
-	[ROLE_REPORTER] = "https://www.googleapis.com/auth/logging.write",
-};
-
 static enum role
 role_of(const struct imsg *imsg)
 {
-	if (imsg->hdr.id >= ROLE_MAX || scopes[imsg->hdr.id] == NULL)
+	if (imsg->hdr.id >= ROLE_MAX ||
+	    role_scope((enum role)imsg->hdr.id) == NULL)
 		fatalx("%s for no role", proto_name(imsg->hdr.type));
 	return ((enum role)imsg->hdr.id);
 }
@@ -88,7 +90,7 @@ key_end(enum role role)
 	key_clear(&keys[role]);
 	keys[role] = key;
 	/* The first signature takes longer, and shows that there will be one. */
-	free(jwt_make(&keys[role], scopes[role], (int64_t)time(NULL)));
+	free(jwt_make(&keys[role], role_scope(role), (int64_t)time(NULL)));
 	memset(&msg, 0, sizeof(msg));
 	strlcpy(msg.token_uri, key.uri, sizeof(msg.token_uri));
 	strlcpy(msg.host, key.host, sizeof(msg.host));
@@ -104,7 +106,8 @@ assert_role(enum role role)
 	size_t len;
 
 	if (keys[role].pkey != NULL)
-		jwt = jwt_make(&keys[role], scopes[role], (int64_t)time(NULL));
+		jwt = jwt_make(&keys[role], role_scope(role),
+		    (int64_t)time(NULL));
 	len = jwt == NULL ? 0 : strlen(jwt);
 	if (len == 0 || len > OPAQUE_MAX)
 		fail(IMSG_ASSERT_FAILED, role, "the key cannot sign");
@@ -133,6 +136,25 @@ dispatch(const struct imsg *imsg, void *arg __unused)
 	}
 }
 
+/*
+ * Have the memory that key files come in, and are taken apart in, never be
+ * paged out: lock so much of the heap, and then give it to malloc(3), which
+ * keeps it.  To be called before anything else is allocated.
+ */
+static void
+lock_heap(void)
+{
+	void *heap;
+
+	(void)mallopt(M_MMAP_THRESHOLD, 2 * HEAP);
+	(void)mallopt(M_TRIM_THRESHOLD, -1);
+	heap = malloc(HEAP);
+	if (heap == NULL)
+		return;
+	locked = mlock(heap, HEAP) == 0;
+	free(heap);
+}
+
 /* jansson and OpenSSL look at files only here. */
 static void
 prepare(struct event_base *base __unused,
@@ -143,8 +165,8 @@ prepare(struct event_base *base __unused,
 		    OPENSSL_INIT_ADD_ALL_DIGESTS,
 		NULL) != 1)
 		fatalx("OPENSSL_init_crypto");
-	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) == 0)
-		log_warnx("no memory that is never paged out for the keys");
+	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) != 1 || !locked)
+		log_warnx("the keys are in memory that may be paged out");
 }
 
 static const char *
@@ -163,5 +185,6 @@ main(int argc, char *argv[])
 		.handler = dispatch,
 	};
 
+	lock_heap();
 	return (child_main(&program, argc, argv));
 }

@@ -78,6 +78,7 @@ struct sim {
 	struct event_base *base;
 	const char *dir;
 	int https_port;
+	int http_port;
 	int control_port;
 	int dns_port;
 	bool by_address;
@@ -189,7 +190,7 @@ void pki_write(const char *, const void *, size_t);
 void pki_write_json(const char *, json_t *);
 
 /* http.c */
-int http_listen(SSL_CTX *);
+int http_listen(SSL_CTX *, bool);
 void http_error(struct response *, int, json_t *);
 void http_header(struct response *, const char *, const char *);
 void request_parse_json(struct request *);

@@ -3,7 +3,7 @@
  * Copyright (c) 2026 The mt-gcpd authors
  *
  * A small HTTP/1.1 server over TLS (the APIs) and in the clear (the control
- * interface).  Not evhttp, because a test cloud must also be able to answer
+ * interface; the APIs again, for a proxy in front of us).  Not evhttp, because a test cloud must also be able to answer
  * badly: late, cut short, byte by byte, with noise, or not at all.
  */
 
@@ -41,6 +41,7 @@ enum conn_state {
 struct conn {
 	struct bufferevent *bev;
 	SSL *ssl;
+	bool control; /* and not one of the APIs */
 	uint64_t id;
 	enum conn_state state;
 	struct request req;
@@ -63,7 +64,12 @@ static struct {
 	json_int_t tls_resumed;
 } stats;
 
-static SSL_CTX *tls;
+/* What listens where. */
+struct door {
+	SSL_CTX *tls; /* NULL: in the clear */
+	bool control;
+};
+
 static uint64_t next_conn = 1;
 
 static void conn_run(struct conn *);
@@ -370,7 +376,7 @@ conn_answer(struct conn *c)
 	c->res.status = 200;
 	stats.requests++;
 	c->state = CONN_BUSY;
-	if (c->ssl == NULL)
+	if (c->control)
 		control_handle(&c->req, &c->res);
 	else
 		api_handle(&c->req, &c->res);
@@ -486,7 +492,7 @@ conn_head(struct conn *c)
 	/* A NUL inside would hide the rest: such a head cannot be right. */
 	if (strlen(c->req.head) != len || head_parse(c, &expect) == -1)
 		return (conn_refuse(c, 400));
-	if (c->ssl != NULL && c->req.body_len > MAX_API_BYTES)
+	if (!c->control && c->req.body_len > MAX_API_BYTES)
 		return (conn_refuse(c, 413));
 	if (expect)
 		evbuffer_add_printf(bufferevent_get_output(c->bev),
@@ -562,6 +568,7 @@ static void
 conn_accept(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *sa, int salen, void *arg)
 {
+	const struct door *door = arg;
 	struct conn *c;
 	int on = 1;
 
@@ -571,8 +578,9 @@ conn_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	c = xcalloc(1, sizeof(*c));
 	c->id = next_conn++;
-	if (arg != NULL) {
-		c->ssl = SSL_new(tls);
+	c->control = door->control;
+	if (door->tls != NULL) {
+		c->ssl = SSL_new(door->tls);
 		if (c->ssl == NULL)
 			errx(1, "SSL_new");
 		c->bev = bufferevent_openssl_socket_new(sim.base, fd, c->ssl,
@@ -600,18 +608,21 @@ listen_failed(struct evconnlistener *listener, void *arg)
 	warn("accept");
 }
 
-/* Listens on the loopback and a port of the kernel's choice. */
+/* Listens on the loopback and a port of the kernel's choice: over TLS or,
+ * without a context, in the clear; for the control interface or the APIs. */
 int
-http_listen(SSL_CTX *ctx)
+http_listen(SSL_CTX *ctx, bool control)
 {
 	struct evconnlistener *listener;
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	socklen_t len = sizeof(sin);
+	struct door *door;
 
-	if (ctx != NULL)
-		tls = ctx;
+	door = xcalloc(1, sizeof(*door));
+	door->tls = ctx;
+	door->control = control;
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listener = evconnlistener_new_bind(sim.base, conn_accept, ctx,
+	listener = evconnlistener_new_bind(sim.base, conn_accept, door,
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 1024,
 	    (struct sockaddr *)&sin, sizeof(sin));
 	if (listener == NULL)

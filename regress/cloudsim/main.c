@@ -86,13 +86,14 @@ write_ready(void)
 	snprintf(metadata, sizeof(metadata), "http://127.0.0.1:%d",
 	    sim.control_port);
 	pki_write_json("ready.json",
-	    json_pack("{s:i, s:i, s:i, s:i, s:o, s:o,"
+	    json_pack("{s:i, s:i, s:i, s:i, s:i, s:o, s:o,"
 		      " s:o, s:o, s:o, s:s, s:s, s:s}",
-		"pid", (int)getpid(), "https_port", sim.https_port,
-		"control_port", sim.control_port, "dns_port", sim.dns_port,
-		"compute", url("compute." SIM_DOMAIN, "/compute/v1"),
-		"cloudflare", url("api." SIM_DOMAIN, "/client/v4"),
-		"compute_ip", url("127.0.0.1", "/compute/v1"), "cloudflare_ip",
+		"pid", (int)getpid(), "https_port", sim.https_port, "http_port",
+		sim.http_port, "control_port", sim.control_port, "dns_port",
+		sim.dns_port, "compute",
+		url("compute." SIM_DOMAIN, "/compute/v1"), "cloudflare",
+		url("api." SIM_DOMAIN, "/client/v4"), "compute_ip",
+		url("127.0.0.1", "/compute/v1"), "cloudflare_ip",
 		url("127.0.0.1", "/client/v4"), "logging",
 		url("logging." SIM_DOMAIN, "/v2"), "token_uri", sim.token_uri,
 		"metadata", metadata, "cloudflare_token", sim.cf_token));
@@ -135,8 +136,9 @@ start(const char *world_file)
 	make_token();
 	if (world_init(world_file) == -1)
 		exit(1);
-	sim.https_port = http_listen(ctx);
-	sim.control_port = http_listen(NULL);
+	sim.https_port = http_listen(ctx, false);
+	sim.http_port = http_listen(NULL, false);
+	sim.control_port = http_listen(NULL, true);
 	sim.dns_port = dns_listen();
 	snprintf(sim.token_uri, sizeof(sim.token_uri), "https://%s:%d/token",
 	    sim.by_address ? "127.0.0.1" : "oauth." SIM_DOMAIN, sim.https_port);

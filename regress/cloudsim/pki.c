@@ -161,6 +161,22 @@ write_cert(const char *file, X509 *cert)
 	BIO_free(bio);
 }
 
+static void
+write_key(const char *file, EVP_PKEY *key)
+{
+	BIO *bio;
+	char *data;
+	long len;
+
+	bio = BIO_new(BIO_s_mem());
+	if (bio == NULL ||
+	    !PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
+		errx(1, "%s: PEM", file);
+	len = BIO_get_mem_data(bio, &data);
+	pki_write(file, data, (size_t)len);
+	BIO_free(bio);
+}
+
 static EVP_PKEY *
 new_key(bool rsa)
 {
@@ -202,6 +218,8 @@ make_certificates(void)
 	server_cert = cert_server(server_key, ca, ca_key);
 	write_cert("ca.pem", ca);
 	write_cert("wrong-ca.pem", other);
+	write_cert("server.pem", server_cert);
+	write_key("server-key.pem", server_key);
 	X509_free(ca);
 	X509_free(other);
 	EVP_PKEY_free(ca_key);

@@ -49,11 +49,14 @@ def wait_until(condition, timeout=20.0, what="condition", step=0.02):
 class Clouds:
     """The simulated clouds, and the control interface that tests use."""
 
+    prefix = ()  # of the command that starts them
+
     def __init__(self, directory, *arguments):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [BUILD / "cloudsim", "-d", str(self.directory), *arguments],
+            [*self.prefix, BUILD / "cloudsim", "-d", str(self.directory),
+             *arguments],
             stdin=subprocess.DEVNULL)
         ready = self.directory / "ready.json"
         wait_until(lambda: ready.exists() or self.process.poll() is not None,
@@ -70,9 +73,12 @@ class Clouds:
         for what in ("/journal", "/clockwork", "/stats", "/logs"):
             self.call("DELETE", what)
 
-    def call(self, method, path, body=None):
-        connection = http.client.HTTPConnection(
+    def connection(self):
+        return http.client.HTTPConnection(
             "127.0.0.1", self.ready["control_port"], timeout=10)
+
+    def call(self, method, path, body=None):
+        connection = self.connection()
         try:
             connection.request(
                 method, path, None if body is None else json.dumps(body),
@@ -180,6 +186,10 @@ def configuration(clouds, side, directory, top="", block="", **changes):
     for name in ("actuator.json", "prober.json", "cloudflare.token"):
         names[name] = values.pop(name, clouds.directory / name)
     defaults = {
+        "prober credentials":
+            f'prober credentials file "{names["prober.json"]}"',
+        "actuator credentials":
+            f'actuator credentials file "{names["actuator.json"]}"',
         "interval": "interval 0.3",
         "health window": "health window 1 up 1 down 1",
         "health unknown-after": "health unknown-after 30",
@@ -207,8 +217,6 @@ def configuration(clouds, side, directory, top="", block="", **changes):
              if not any(one.strip().startswith(key)
                         for one in given.splitlines())]
     return "\n".join([
-        f'prober credentials file "{names["prober.json"]}"',
-        f'actuator credentials file "{names["actuator.json"]}"',
         f'cloudflare account "{ACCOUNT}" token file '
         f'"{names["cloudflare.token"]}"',
         f'tls ca file "{clouds.directory / "ca.pem"}"',

@@ -62,6 +62,7 @@ SERVICES = {
         sample="local_healthy"),
     "health remote": Service(
         "gcp_health", "region-b", READS, "region-b/backendServices",
+        dict(path="region-b/backendServices[?]"),
         sample="remote_healthy"),
     "bgp": Service(
         "gcp_bgp", None, READS, "/routers/",

@@ -155,9 +155,29 @@ def test_confined(place, clouds):
         # What cannot be dumped is root's.
         assert os.stat(f"/proc/{pid}/environ").st_uid == 0, role
         environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
-        assert environment.strip(b"\0") == b"", role
+        trap = os.environ.get("MTGCPD_SECCOMP")
+        assert environment.strip(b"\0").decode() == \
+            (f"MTGCPD_SECCOMP={trap}" if trap else ""), role
     assert len(users) == len(ROLES)
     assert os.listdir(daemon.directory / "empty") == []
+
+
+@pytest.mark.skipif("MTGCPD_SECCOMP" in os.environ,
+                    reason="a build for developers")
+def test_no_other_filter():
+    """Nothing in the environment changes a filter: what would read it is not
+    there."""
+    for path in [BUILD / "mt-gcpd", *(BUILD / "libexec").iterdir()]:
+        assert b"MTGCPD_SECCOMP" not in path.read_bytes(), path
+
+
+def test_keys_are_locked(place, clouds):
+    """The signer's keys are in memory that is never paged out."""
+    daemon = place.daemon(clouds, "A", QUICK)
+    daemon.wait_state(1)
+    locked = int(status(daemon.children()["signer"])["VmLck"].split()[0])
+    assert locked >= 1024 + 256
+    assert "paged out" not in (daemon.directory / "log").read_text()
 
 
 def test_sockets(place, clouds):

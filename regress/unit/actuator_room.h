@@ -712,9 +712,9 @@ token_init(struct event_base *unused __unused)
 }
 
 void
-token_uri(const char *uri)
+token_source(const struct msg_token_uri *source)
 {
-	assert_string_equal(uri, "https://t/token");
+	assert_string_equal(source->url, "https://t/token");
 }
 
 void
@@ -722,14 +722,27 @@ token_retry(void)
 {
 }
 
+bool
+token_message(const struct imsg *unused __unused)
+{
+	return (false);
+}
+
 void
-token_assertion(const struct imsg *unused __unused)
+token_given(const struct msg_token *unused __unused)
 {
 }
 
 void
-token_assert_failed(const struct imsg *unused __unused)
+token_not_given(const char *unused __unused)
 {
+}
+
+int
+token_parse(const struct http_reply *unused __unused,
+    struct msg_token *nothing __unused, char *why __unused, size_t len __unused)
+{
+	return (-1);
 }
 
 int
@@ -832,7 +845,7 @@ commit(void)
 	endpoint.api = API_CLOUDFLARE;
 	strlcpy(endpoint.url, "https://f/v4", sizeof(endpoint.url));
 	tell(IMSG_CONF_ENDPOINT, 0, &endpoint, sizeof(endpoint));
-	tell(IMSG_CONF_TOKEN_URI, 0, &uri, sizeof(uri));
+	tell(IMSG_CONF_TOKEN_URI, ROLE_ACTUATOR, &uri, sizeof(uri));
 	if (limit.burst > 0)
 		tell(IMSG_CONF_LIMIT, 0, &limit, sizeof(limit));
 	for (i = 0; i < COUNT(account_name); i++) {

@@ -424,6 +424,23 @@ test_credentials_directory(void **state)
 	assert_int_equal(secret_open("other", why, sizeof(why)), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_non_null(strstr(why, directory));
+	/* What is there and unsafe is not looked for elsewhere. */
+	write_file("secret", 0604);
+	assert_int_equal(secret_open("file", why, sizeof(why)), -1);
+	assert_int_equal(errno, EPERM);
+	assert_non_null(strstr(why, path));
+	assert_non_null(strstr(why, "unsafe mode: 0604"));
+	/* An access list of systemd's, which names the user of the service. */
+	write_file("secret", 0440);
+	if (geteuid() == 0) {
+		fd = secret_open("file", why, sizeof(why));
+		assert_true(fd != -1);
+		close(fd);
+		refused(EPERM, "unsafe mode: 0440");
+		assert_int_equal(chown(path, 0, 12345), 0);
+	}
+	assert_int_equal(secret_open("file", why, sizeof(why)), -1);
+	assert_non_null(strstr(why, "unsafe mode: 0440"));
 	unsetenv("CREDENTIALS_DIRECTORY");
 	assert_int_equal(secret_open("no-file-here", why, sizeof(why)), -1);
 	assert_int_equal(errno, ENOENT);

@@ -159,6 +159,9 @@ struct fake {
 	curl_off_t connect_time;
 	long os_errno;
 	long verify;
+	long version;
+	int pauses; /* and as many times it went on */
+	bool paused;
 	const char *type;
 };
 
@@ -232,12 +235,26 @@ CURLcode(curl_easy_getinfo)(CURL *easy, CURLINFO info, ...)
 		*(long *)p = f->os_errno;
 	else if (info == CURLINFO_SSL_VERIFYRESULT)
 		*(long *)p = f->verify;
+	else if (info == CURLINFO_HTTP_VERSION)
+		*(long *)p = f->version;
 	else if (info == CURLINFO_CONTENT_TYPE)
 		*(const char **)p = f->type;
 	else if (info == CURLINFO_ACTIVESOCKET)
 		*(curl_socket_t *)p = CURL_SOCKET_BAD;
 	else
 		fail();
+	return (CURLE_OK);
+}
+
+CURLcode
+curl_easy_pause(CURL *easy, int what)
+{
+	struct fake *f = fake(easy);
+
+	assert_true(f->running);
+	assert_int_equal(f->paused, what == CURLPAUSE_CONT);
+	f->paused = !f->paused;
+	f->pauses += f->paused;
 	return (CURLE_OK);
 }
 
@@ -372,6 +389,17 @@ under_way(const struct told *told)
 	return (NULL);
 }
 
+static bool
+is_there(const struct fake *f)
+{
+	size_t i;
+
+	for (i = 0; i < nhandles; i++)
+		if (handles[i] == f)
+			return (true);
+	return (false);
+}
+
 static void
 finish(struct told *told, CURLcode rc)
 {
@@ -382,6 +410,8 @@ finish(struct told *told, CURLcode rc)
 	f->over = true;
 	http_finished();
 	assert_int_equal(told->times, 1);
+	if (!is_there(f))
+		return; /* more are idle than are kept */
 	f->status = f->request_size = f->os_errno = f->verify = 0;
 	f->connect_time = 0;
 	f->type = NULL;
@@ -531,6 +561,76 @@ window(void **state)
 	free(told);
 }
 
+/* Over HTTP/2 there is more room: the last answer tells. */
+static void
+window_of_version(void **state)
+{
+	static const long versions[] = { CURL_HTTP_VERSION_2_0,
+		CURL_HTTP_VERSION_1_1 };
+	static const size_t windows[] = { HTTP2_WINDOW, HTTP_WINDOW };
+	struct told first, *told;
+	size_t i, n;
+
+	(void)state;
+	prepare();
+	told = calloc(HTTP2_WINDOW + 1, sizeof(*told));
+	assert_non_null(told);
+	for (n = 0; n < 2; n++) {
+		start(&first, NULL, 10000, false);
+		pass(0);
+		under_way(&first)->version = versions[n];
+		answer(&first);
+		assert_int_equal(http_window(), windows[n]);
+		for (i = 0; i <= windows[n]; i++)
+			start(&told[i], NULL, 10000, false);
+		pass(0);
+		assert_non_null(under_way(&told[windows[n] - 1]));
+		assert_null(under_way(&told[windows[n]]));
+		for (i = 0; i <= windows[n]; i++) {
+			under_way(&told[i])->version = versions[n];
+			answer(&told[i]);
+			pass(0);
+		}
+	}
+	free(told);
+}
+
+/* An answer of which nothing more comes is moved on, as often as it stops; one
+ * that has not begun is waited for. */
+static void
+rest(void **state)
+{
+	char line[] = "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n";
+	struct told told, other;
+	struct fake *f, *o;
+
+	(void)state;
+	prepare();
+	start(&told, NULL, 10000, false);
+	start(&other, NULL, 10000, false);
+	pass(0);
+	f = under_way(&told);
+	o = under_way(&other);
+	f->pauses = o->pauses = 0;
+	pass(1000);
+	assert_int_equal(f->pauses, 0);
+	header_cb(line, 1, strlen(line), f->slot);
+	pass(REST_CHECK - 1);
+	assert_int_equal(f->pauses, 0);
+	pass(1);
+	assert_int_equal(f->pauses, 1);
+	assert_false(f->paused);
+	pass(REST_CHECK);
+	assert_int_equal(f->pauses, 2);
+	body_cb(line, 1, strlen(line), f->slot);
+	pass(REST_CHECK);
+	assert_true(f->pauses <= 3);
+	answer(&told);
+	pass(1000);
+	assert_int_equal(o->pauses, 0);
+	answer(&other);
+}
+
 /* What libcurl says, and where the call ended by that. */
 static void
 endings(void **state)
@@ -637,6 +737,8 @@ not_sent(void **state)
 		const char *error;
 	} cases[] = {
 		{ "http://h.test/", NULL, TRANSPORT_REQUEST,
+		    "h.test: the request cannot be sent: the URL is not https" },
+		{ "https:/h.test/", NULL, TRANSPORT_REQUEST,
 		    "the request cannot be sent: not a URL that can be called" },
 		{ "https://h.test/", "a\nb", TRANSPORT_REQUEST,
 		    "h.test: the request cannot be sent: the token has a "
@@ -756,6 +858,8 @@ main(void)
 		cmocka_unit_test(limited_too_long),
 		cmocka_unit_test(limited_writes),
 		cmocka_unit_test(window),
+		cmocka_unit_test(window_of_version),
+		cmocka_unit_test(rest),
 		cmocka_unit_test(endings),
 		cmocka_unit_test(not_sent),
 		cmocka_unit_test(caps),

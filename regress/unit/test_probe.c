@@ -60,6 +60,12 @@ http_now(void)
 	return (now);
 }
 
+size_t
+http_window(void)
+{
+	return (HTTP_WINDOW);
+}
+
 static time_t
 fake_time(time_t *p)
 {
@@ -447,6 +453,8 @@ setup(void **state)
 	struct msg_conf_probe *probe = &target.probe;
 
 	(void)state;
+	kept_clear(&target.kept[LOCAL]);
+	kept_clear(&target.kept[REMOTE]);
 	memset(&target, 0, sizeof(target));
 	target.present = true;
 	strlcpy(probe->project, "p", sizeof(probe->project));
@@ -475,6 +483,12 @@ setup(void **state)
 	token = "first";
 	refusals = 0;
 	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	return (setup(state));
 }
 
 static void
@@ -924,7 +938,7 @@ many_hang(void **state)
 	list = text;
 	rule("/a/backendServices/s/getHealth", 0, 200)->delay = NEVER;
 	cycle();
-	assert_true(most_flying <= 2 * GROUPS_AT_ONCE + 6);
+	assert_true(most_flying <= HTTP_WINDOW / 2 + 6);
 	assert_true(most_flying < HTTP_WINDOW);
 	assert_int_equal(told.service[REMOTE].verdict, V_YES);
 	assert_int_equal(told.service[LOCAL].verdict, V_UNKNOWN);
@@ -1051,6 +1065,139 @@ pages(void **state)
 	assert_int_equal(told.done.failed, 0);
 }
 
+#define ITEM(name)                                                             \
+	"{\"name\":\"" name                                                    \
+	"\",\"healthChecks\":[1],\"backends\":[{\"group\":"                    \
+	"\"g\"}]}"
+#define ONE "{\"items\":[" ITEM("s") "]}"
+#define TWO "{\"items\":[" ITEM("s") "," ITEM("t") "]}"
+
+/* The groups of the last list are asked without waiting for the next one. */
+static void
+at_once(void **state)
+{
+	(void)state;
+	list = TWO;
+	cycle();
+	assert_int_equal(now - begun, 2 * LATENCY);
+	cycle();
+	assert_int_equal(now - begun, LATENCY);
+	assert_int_equal(ncalls, 10);
+	assert_int_equal(told.done.calls, 10);
+	assert_int_equal(told.region[LOCAL].services, 2);
+	assert_int_equal(told.service[LOCAL].verdict, V_YES);
+}
+
+/* What the new list does not have is not believed, does not count, and nobody
+ * waits for it. */
+static void
+no_longer_there(void **state)
+{
+	struct rule *r;
+
+	(void)state;
+	list = TWO;
+	cycle();
+	list = ONE;
+	r = rule("/backendServices/t/getHealth", 0, 404);
+	cycle();
+	assert_int_equal(called(r->url, NULL), 2);
+	assert_int_equal(told.region[LOCAL].services, 1);
+	assert_int_equal(told.service[LOCAL].verdict, V_YES);
+	assert_int_equal(told.done.failed, 0);
+	assert_int_equal(told.done.failed_parts, 0);
+	/* and it is forgotten */
+	cycle();
+	assert_int_equal(called(r->url, NULL), 0);
+	list = TWO;
+	r->status = 200;
+	cycle();
+	list = ONE;
+	r->delay = NEVER;
+	cycle();
+	assert_int_equal(called(r->url, NULL), 2);
+	assert_int_equal(now - begun, LATENCY);
+	assert_int_equal(told.done.calls, 8);
+	assert_int_equal(told.done.failed, 0);
+}
+
+/* What the new list has beside is asked when it has come. */
+static void
+newly_there(void **state)
+{
+	int64_t at[8];
+
+	(void)state;
+	list = ONE;
+	cycle();
+	list = TWO;
+	cycle();
+	assert_int_equal(called("/backendServices/s/getHealth", at), 2);
+	assert_int_equal(at[0], 0);
+	assert_int_equal(called("/backendServices/t/getHealth", at), 2);
+	assert_int_equal(at[0], LATENCY);
+	assert_int_equal(now - begun, 2 * LATENCY);
+	assert_int_equal(told.region[LOCAL].services, 2);
+	assert_int_equal(told.done.failed, 0);
+	cycle();
+	assert_int_equal(now - begun, LATENCY);
+}
+
+/* Answers that come before the list are kept until it has come. */
+static void
+before_the_list(void **state)
+{
+	struct rule *r;
+
+	(void)state;
+	list = TWO;
+	cycle();
+	rule("/backendServices?", 0, 200)->delay = 1000;
+	r = rule("/b/backendServices/t/getHealth", 0, 404);
+	cycle();
+	assert_int_equal(now - begun, 1000);
+	assert_int_equal(ncalls, 10);
+	assert_int_equal(told.service[LOCAL].verdict, V_YES);
+	assert_int_equal(told.region[REMOTE].services, 2);
+	assert_int_equal(told.service[REMOTE].verdict, V_UNKNOWN);
+	assert_string_equal(told.service[REMOTE].reason, "g: HTTP 404 r404: m");
+	assert_int_equal(told.done.failed, 1);
+	assert_int_equal(told.done.failed_parts, PART_HEALTH_REMOTE);
+	/* the other way round */
+	nrules = 0;
+	r = rule("/b/backendServices/t/getHealth", 0, 200);
+	r->delay = 1000;
+	cycle();
+	assert_int_equal(now - begun, 1000);
+	assert_int_equal(told.service[REMOTE].verdict, V_YES);
+	assert_int_equal(told.done.failed, 0);
+}
+
+/* Without a list nothing is known, whatever was answered; but the groups of the
+ * last one are not forgotten. */
+static void
+without_a_list(void **state)
+{
+	(void)state;
+	list = TWO;
+	cycle();
+	rule("/b/backendServices?", 0, 403);
+	cycle();
+	assert_false(told.region[REMOTE].complete);
+	assert_int_equal(told.region[REMOTE].services, 0);
+	assert_int_equal(told.done.failed, 1);
+	assert_int_equal(told.region[LOCAL].services, 2);
+	nrules = 0;
+	cycle();
+	assert_int_equal(now - begun, LATENCY);
+	assert_true(told.region[REMOTE].complete);
+	/* no token either: list and guesses fail together */
+	token = NULL;
+	cycle();
+	assert_int_equal(ncalls, 0);
+	assert_int_equal(told.done.failed_parts, PARTS_ALL);
+}
+
 /* A configuration that is replaced ends the cycles, also those that wait. */
 static void
 ended(void **state)
@@ -1088,10 +1235,15 @@ main(void)
 		cmocka_unit_test_setup(parts, setup),
 		cmocka_unit_test_setup(lists, setup),
 		cmocka_unit_test_setup(pages, setup),
+		cmocka_unit_test_setup(at_once, setup),
+		cmocka_unit_test_setup(no_longer_there, setup),
+		cmocka_unit_test_setup(newly_there, setup),
+		cmocka_unit_test_setup(before_the_list, setup),
+		cmocka_unit_test_setup(without_a_list, setup),
 		cmocka_unit_test_setup(ended, setup),
 	};
 
 	log_init("test", LOG_CRIT, NULL);
 	cycle_init(NULL);
-	return (cmocka_run_group_tests(tests, NULL, NULL));
+	return (cmocka_run_group_tests(tests, NULL, teardown));
 }
