@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 The mt-gcpd authors */
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -441,15 +442,19 @@ child_exited(evutil_socket_t fd __unused, short what __unused,
 }
 
 /*
- * Confine the parent, once the children run: no capabilities, no new
+ * Confine the parent, once the children run: no capabilities, no core, no new
  * privileges, and no other system calls than those of its table.
  */
 void
 parent_confine(void)
 {
+	const struct rlimit none = { 0, 0 };
+
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		fatal("PR_SET_NO_NEW_PRIVS");
 	confine_capabilities();
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		fatal("RLIMIT_CORE");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		fatal("PR_SET_DUMPABLE");
 	filter_load(filter_new(SCMP_ARCH_NATIVE, parent_rules, parent_nrules));

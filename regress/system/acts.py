@@ -207,7 +207,7 @@ SOCKETS = [
     Act("listen on what there is", call("listen", "{fd}", 1), reaches=22),
     Act("accept on what there is", call("accept", "{fd}", 0, 0), reaches=22),
     Act("connect what there is", call("connect", "{fd}", numbers("H", 1), 2),
-        may=("resolver",) + WEB, reaches=22),
+        may=("resolver",) + PARENT + WEB, reaches=22),
     Act("pass a descriptor", "mem x:78", "mem x:<0>" + word(1),
         "mem " + DESCRIPTOR, call(
             "sendmsg", "{fd}", "x:" + word(0, 0) + "<1>" + word(1) + "<2>"

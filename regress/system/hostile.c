@@ -232,7 +232,7 @@ say_token_uri(void)
 	struct msg_token_uri msg = { 0 };
 
 	strlcpy(msg.url, next_word(), sizeof(msg.url));
-	say(actuator, IMSG_CONF_TOKEN_URI, 0, &msg, sizeof(msg));
+	say(actuator, IMSG_CONF_TOKEN_URI, ROLE_ACTUATOR, &msg, sizeof(msg));
 }
 
 static void
