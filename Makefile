@@ -5,6 +5,8 @@
 # make demo       set up this machine, build, and play an outage
 # make regress    set up this machine, build, and pass all tests
 # make regress-long  random outages, kills and schedules, half an hour of them
+# make fuzz       T=60: feed what comes from outside with nonsense, each parser
+#                 for T seconds
 # make model      check a model of two daemons and their hand-over
 # make bench      measure speed, memory and CPU; S="cycle memory" for some alone
 # make lint       formatting, static analysis, gcc and clang without a warning
@@ -36,11 +38,12 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
 	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
 BROWSER_PACKAGES = chromium
+FUZZ_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-14 libclang-rt-14-dev
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 nghttp2-proxy
 SYSTEMD_PACKAGES = systemd systemd-container
 LINT_PACKAGES = $(TEST_PACKAGES) clang clang-tidy clang-format cppcheck
 
-ifeq ($(filter deps demo regress regress-long bench model lint clean,$(MAKECMDGOALS)),)
+ifeq ($(filter deps demo regress regress-long bench fuzz model lint clean,$(MAKECMDGOALS)),)
 VERSION :=	0.1.0
 # Parts of different builds refuse each other: the version carries a digest of
 # the sources of all programs.
@@ -184,13 +187,71 @@ $(B)/regress/unit/test_%: regress/unit/test_%.c $(B)/san/all.a
 	    -Iproc/resolver -Iproc/reporter -DREGRESS_DIR='"$(CURDIR)/regress"' $(SANITIZE) -MMD -o $@ $< \
 	    $(B)/san/all.a $(call pkg,--libs $(LIBS_unit)) $(UNIT_LDFLAGS)
 
+# The parsers of what comes from outside, each with what it has to take: run by
+# libFuzzer, and over the inputs that are kept with the unit tests.
+FUZZ_TARGETS :=	$(patsubst regress/fuzz/fuzz_%.c,%,\
+		$(wildcard regress/fuzz/fuzz_*.c))
+FUZZ_REPLAYS :=	$(FUZZ_TARGETS:%=$(B)/regress/fuzz/replay_%)
+FUZZERS :=	$(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
+FUZZ_FLAGS =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CPPFLAGS =	$(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/resolver -Iproc/signer \
+	-Iproc/reporter
+FUZZ_LDFLAGS =	-Wl,--wrap=fatal,--wrap=fatalx,--wrap=exit
+FUZZ_LIBS =	$(call pkg,--libs $(LIBS_unit))
+FUZZ_CC ?=	clang-14
+FUZZ_OBJ =	$(SAN_SRC:%.c=$(B)/fuzz/%.o) $(B)/fuzz/src/parse.o
+
+$(B)/fuzz/src/%.o: CPPFLAGS += -Isrc
+$(B)/fuzz/proc/actuator/%.o: CPPFLAGS += -Iproc/actuator
+$(B)/fuzz/proc/prober/%.o: CPPFLAGS += -Iproc/prober
+$(B)/fuzz/proc/resolver/%.o: CPPFLAGS += -Iproc/resolver
+$(B)/fuzz/proc/signer/%.o: CPPFLAGS += -Iproc/signer
+$(B)/fuzz/proc/reporter/%.o: CPPFLAGS += -Iproc/reporter
+
+$(B)/fuzz/src/parse.o: $(B)/src/parse.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -Isrc \
+	    -MMD -c -o $@ $<
+
+$(B)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link \
+	    -MMD -c -o $@ $<
+
+$(B)/fuzz/all.a: $(FUZZ_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c $(B)/fuzz/all.a
+	$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer \
+	    $(FUZZ_LDFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
+	    $(B)/fuzz/all.a $(FUZZ_LIBS)
+
+$(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c \
+    regress/fuzz/replay.c $(B)/san/all.a
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CPPFLAGS) $(SANITIZE) $(FUZZ_LDFLAGS) -MMD -MF $@.d \
+	    -MT $@ -o $@ $(filter %.c,$^) $(B)/san/all.a $(FUZZ_LIBS)
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-.PHONY: unit unit-build system
-unit-build: $(UNIT_TESTS)
+.PHONY: unit unit-build system fuzz-build fuzz-run fuzz-replay
+unit-build: $(UNIT_TESTS) $(FUZZ_REPLAYS)
 
-unit: $(UNIT_TESTS)
+unit: $(UNIT_TESTS) fuzz-replay
 	@for test in $(UNIT_TESTS); do $$test || exit 1; done
+
+fuzz-replay: $(FUZZ_REPLAYS)
+	@for target in $(FUZZ_TARGETS); do \
+	    $(B)/regress/fuzz/replay_$$target regress/fuzz/corpus/$$target \
+	    regress/fuzz/crashes/$$target || exit 1; done
+
+fuzz-build: $(FUZZERS)
+
+T ?=		60
+fuzz-run: $(FUZZERS)
+	@$(PYTHON) regress/fuzz/run.py -t $(T) -o $(B)/fuzz/run $(FUZZERS)
 
 # Preloaded by a test.
 $(B)/clockjump.so: regress/system/clockjump.c
@@ -210,13 +271,15 @@ system: all $(B)/clockjump.so $(B)/inject $(B)/hostile
 	$(PYTHON) -m pytest -q -p no:cacheprovider \
 	    -n $$((2 * $$(nproc))) regress/system
 
-# Once more with filters that name a system call before they kill for it.
+# Once more with filters that name a system call before they kill for it; but
+# for tests of what is killed, and of nothing that is filtered.
+UNTRAPPED =	config etc hostile oracle secrets systemd
 .PHONY: system-trap
 system-trap:
 	$(MAKE) B=$(B)/trap TRAP=1 all $(B)/trap/clockjump.so
 	MTGCPD_SECCOMP=trap MTGCPD_BUILD=$(abspath $(B)/trap) $(PYTHON) \
 	    -m pytest -q -p no:cacheprovider -n $$((2 * $$(nproc))) \
-	    regress/system
+	    $(UNTRAPPED:%=--ignore=regress/system/test_%.py) regress/system
 
 # The same with dice, for up to ten minutes each.
 .PHONY: long
@@ -334,7 +397,7 @@ define promtool
 	    mv promtool .. ) || echo "no promtool" >&2; rm -rf $(B)/deb
 endef
 
-.PHONY: deps demo regress regress-long bench model lint clean
+.PHONY: deps demo regress regress-long bench fuzz model lint clean
 deps:
 	$(call packages,$(TEST_PACKAGES))
 	$(users)
@@ -353,6 +416,11 @@ regress: deps
 
 regress-long: deps
 	@$(MAKE) --no-print-directory long
+
+fuzz:
+	$(call packages,$(FUZZ_PACKAGES))
+	@$(MAKE) --no-print-directory -s -j2 fuzz-build
+	@$(MAKE) --no-print-directory -s fuzz-run
 
 # S: sections, all by default.
 bench:

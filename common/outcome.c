@@ -203,7 +203,7 @@ enum answer
 outcome_google(const struct http_reply *reply, char *reason, size_t len)
 {
 	struct ending ending = { .api = COMPUTE };
-	char detail[DETAIL_LEN];
+	char code[61], detail[DETAIL_LEN];
 	const struct outcome_row *row;
 	const char *message;
 	json_t *body, *error;
@@ -216,10 +216,10 @@ outcome_google(const struct http_reply *reply, char *reason, size_t len)
 	ending.code[1] = info_reason(error);
 	ending.message = message = json_text(error, "message");
 	row = row_find(&ending);
+	text_clean(ending.code[0], code, sizeof(code));
 	text_clean(message != NULL ? message : "no message", detail,
 	    sizeof(detail));
-	snprintf(reason, len, "HTTP %ld %.60s: %s", reply->status,
-	    ending.code[0], detail);
+	snprintf(reason, len, "HTTP %ld %s: %s", reply->status, code, detail);
 	json_decref(body);
 	return (row->answer);
 }

@@ -14,8 +14,9 @@
  * what has not been seen for too long marked STALE.
  */
 
-#define AGE_LEN	 24
-#define NOTE_LEN 512
+#define AGE_LEN	    24
+#define NOTE_LEN    512
+#define SECONDS_MAX 1e15 /* nothing that is shown is so long ago */
 
 static const json_t *
 at(const json_t *object, const char *key)
@@ -50,18 +51,28 @@ holds(const json_t *object, const char *key)
 	return (json_is_true(at(object, key)));
 }
 
+/* Whole seconds; false: it is no number, or none that can be a time. */
+static bool
+whole(const json_t *seconds, long long *s)
+{
+	double number = json_number_value(seconds);
+
+	if (!json_is_number(seconds) || number < -SECONDS_MAX ||
+	    number > SECONDS_MAX)
+		return (false);
+	*s = (long long)number;
+	return (true);
+}
+
 /* "3m12s"; "-" where there is no age. */
 static const char *
 age(const json_t *seconds, char buf[AGE_LEN])
 {
 	long long s;
 
-	if (!json_is_number(seconds)) {
+	if (!whole(seconds, &s))
 		strlcpy(buf, "-", AGE_LEN);
-		return (buf);
-	}
-	s = (long long)json_number_value(seconds);
-	if (s < 60)
+	else if (s < 60)
 		snprintf(buf, AGE_LEN, "%llds", s);
 	else if (s < 3600)
 		snprintf(buf, AGE_LEN, "%lldm%02llds", s / 60, s % 60);
@@ -96,10 +107,12 @@ session(const json_t *value)
 static const char *
 when(const json_t *seconds, char *buf, size_t len)
 {
-	time_t t = (time_t)json_number_value(seconds);
+	long long s = 0;
+	bool known = whole(seconds, &s);
+	time_t t = (time_t)s;
 	struct tm tm;
 
-	if (localtime_r(&t, &tm) == NULL ||
+	if (!known || localtime_r(&t, &tm) == NULL ||
 	    strftime(buf, len, "%Y-%m-%d %H:%M:%S", &tm) == 0)
 		strlcpy(buf, "-", len);
 	return (buf);

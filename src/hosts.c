@@ -58,7 +58,7 @@ hosts_init(struct event_base *base)
  * the signer has accepted: into host, without brackets.  Returns the port.
  */
 uint16_t
-url_host(const char *url, char *host, size_t len)
+url_split(const char *url, char *host, size_t len)
 {
 	const char *start, *end;
 	unsigned long port = strncmp(url, "https:", 6) == 0 ? 443 : 80;
@@ -90,7 +90,7 @@ hosts_add(const char *url, enum role role)
 	unsigned char address[sizeof(struct in6_addr)];
 	struct host *host;
 
-	url_host(url, name, sizeof(name));
+	url_split(url, name, sizeof(name));
 	TAILQ_FOREACH(host, &dns.hosts, entry) {
 		if (strcmp(host->addresses.host, name) == 0) {
 			host->roles |= 1U << role;

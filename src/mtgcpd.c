@@ -292,7 +292,7 @@ network_port(enum role role, const char *url)
 {
 	char host[HOST_LEN];
 
-	mtgcpd.ports[role][mtgcpd.nports[role]++] = url_host(url, host,
+	mtgcpd.ports[role][mtgcpd.nports[role]++] = url_split(url, host,
 	    sizeof(host));
 	hosts_add(url, role);
 }

@@ -329,7 +329,7 @@ void hosts_start(struct channel *const *child, void (*ready)(void));
 void hosts_wait(void (*ready)(void));
 void hosts_resolved(const struct imsg *);
 void hosts_nameservers(struct nameservers *);
-uint16_t url_host(const char *url, char *host, size_t);
+uint16_t url_split(const char *url, char *host, size_t);
 void hosts_free(void);
 
 /* inputs.c */

@@ -177,7 +177,7 @@ push_metadata(const struct conf *conf, enum role role, struct msg_key *key)
 	memset(key, 0, sizeof(*key));
 	snprintf(key->token_uri, sizeof(key->token_uri), "%s%s%s/token", url,
 	    METADATA_PATH, conf->metadata[role]);
-	key->port = url_host(url, key->host, sizeof(key->host));
+	key->port = url_split(url, key->host, sizeof(key->host));
 }
 
 /* Where the tokens of the role come from. */

@@ -149,7 +149,7 @@ static bool
 reload_url(const char *url, enum role role, char *why, size_t len)
 {
 	char host[HOST_LEN];
-	uint16_t port = url_host(url, host, sizeof(host));
+	uint16_t port = url_split(url, host, sizeof(host));
 
 	if (reload_port(role, port))
 		return (true);

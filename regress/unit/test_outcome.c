@@ -465,6 +465,10 @@ clean(void **state)
 			     &why),
 	    ANSWER_PERMANENT);
 	assert_string_equal(why, "HTTP 404 error: x\\x0ay\\x1b");
+	judge_body(outcome_google, 404,
+	    "{\"error\":{\"status\":\"a\x7f\\u001b\\u009b\",\"message\":\"m\"}}",
+	    &why);
+	assert_string_equal(why, "HTTP 404 a\\x7f\\x1b\\xc2\\x9b: m");
 }
 
 static void
