@@ -21,7 +21,7 @@
 #define LABEL_LEN 63 /* RFC 1035 */
 
 static int
-refuse(char *why, size_t len, size_t failover, const char *what)
+not_so(char *why, size_t len, size_t failover, const char *what)
 {
 	snprintf(why, len, "failover %zu: %s", failover, what);
 	return (-1);
@@ -102,25 +102,25 @@ check_act(const struct config *config, size_t n, char *why, size_t len)
 
 	if (conf->account >= config->naccounts ||
 	    config->account[conf->account].id[0] == '\0')
-		return (refuse(why, len, n, "it has no account"));
+		return (not_so(why, len, n, "it has no account"));
 	if (!is_project(conf->project))
-		return (refuse(why, len, n, "the project is no id"));
+		return (not_so(why, len, n, "the project is no id"));
 	if (!is_label(conf->region))
-		return (refuse(why, len, n, "the region is no name"));
+		return (not_so(why, len, n, "the region is no name"));
 	if (!is_label(conf->router))
-		return (refuse(why, len, n, "the router is no name"));
+		return (not_so(why, len, n, "the router is no name"));
 	for (i = 0; i < act->npeers; i++)
 		if (!is_label(act->peer[i]))
-			return (refuse(why, len, n, "a peer is no name"));
+			return (not_so(why, len, n, "a peer is no name"));
 	if (!is_masked(&conf->prefix[PRIMARY]) ||
 	    !is_masked(&conf->prefix[SECONDARY]))
-		return (refuse(why, len, n, "a prefix has host bits"));
+		return (not_so(why, len, n, "a prefix has host bits"));
 	if (prefix_overlap(&conf->prefix[PRIMARY], &conf->prefix[SECONDARY]))
-		return (refuse(why, len, n, "its prefixes overlap"));
+		return (not_so(why, len, n, "its prefixes overlap"));
 	if (conf->match[0] == '\0')
-		return (refuse(why, len, n, "its text matches every route"));
+		return (not_so(why, len, n, "its text matches every route"));
 	if (conf->priority >= conf->failed)
-		return (refuse(why, len, n,
+		return (not_so(why, len, n,
 		    "its failed priority is not the greater number"));
 	return (0);
 }
@@ -186,7 +186,7 @@ check_prefixes(struct claim *claims, size_t n, char *why, size_t len)
 	for (claim = claims + 1; claim < claims + n; claim++) {
 		if (compare_routers(outer->conf, claim->conf) == 0 &&
 		    prefix_overlap(outer->prefix, claim->prefix))
-			return (refuse(why, len, claim->failover,
+			return (not_so(why, len, claim->failover,
 			    "another one has a prefix of it at its router"));
 		outer = claim;
 	}
@@ -205,7 +205,7 @@ check_texts(struct claim *claims, size_t n, char *why, size_t len)
 		for (a = first; a < b; a++)
 			if (strstr(a->conf->match, b->conf->match) != NULL ||
 			    strstr(b->conf->match, a->conf->match) != NULL)
-				return (refuse(why, len, b->failover,
+				return (not_so(why, len, b->failover,
 				    "another one can match the same routes"));
 	}
 	return (0);

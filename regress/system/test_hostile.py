@@ -78,7 +78,7 @@ class Parent:
     def ended(self):
         """How the actuator ended, and what it said of that."""
         while True:
-            line = self.lines.get(timeout=20)
+            line = self.lines.get(timeout=10)
             assert line is not None, self.said
             self.said.append(line)
             if line[0] in ("exited", "killed"):
@@ -501,12 +501,15 @@ def test_deaf(parent, clouds):
     parent.say("deaf")
     parent.say("flood", 200000, 100000, 17)
     most = 0
-    while parent.process.poll() is None:
+
+    def ended():
+        nonlocal most
         try:
             most = max(most, resident(parent.pid))
         except (FileNotFoundError, ProcessLookupError, KeyError):
-            break
-        time.sleep(0.02)
+            pass
+        assert most < 128 * 1024, "kB"
+        return parent.process.poll() is not None
+    wait_until(ended, 20, "it does not go on")
     assert parent.ended()[0] == ["exited", "1"]
-    assert most < 128 * 1024, "kB"
     assert not written(clouds)

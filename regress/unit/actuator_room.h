@@ -30,6 +30,7 @@ int main(int, char *[]);
 #include "../../proc/actuator/actuator.c"
 #undef main
 #include "../../proc/actuator/account.c"
+#include "../../proc/actuator/allow.c"
 #include "../../proc/actuator/budget.c"
 #include "../../proc/actuator/call.c"
 #include "../../proc/actuator/job.c"
@@ -738,7 +739,9 @@ child_main(const struct child_program *program __unused, int argc __unused,
 	return (0);
 }
 
-/* The parent. */
+/* The parent, which reads all at once. */
+
+struct channel *parent_channel;
 
 static struct {
 	enum imsg_type type;
