@@ -130,6 +130,19 @@ class Known:
                                  "reporter": "logging.write"}[role]
 
 
+def test_assertion_is_known():
+    """One would be found if it were there."""
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).strip(b"=")
+    one = b".".join([
+        part({"alg": "RS256", "kid": "k" * 40, "typ": "JWT"}),
+        part({"iss": "a@b.iam.gserviceaccount.com", "scope": "x/compute",
+              "aud": "https://oauth2.googleapis.com/token", "iat": 1,
+              "exp": 2}),
+        base64.urlsafe_b64encode(bytes(range(256))).strip(b"=")])
+    assert ASSERTION.search(b"\0assertion=" + one + b"\0")
+
+
 CHECKS = ["keys", "cloudflare", "access", "assertions"]
 
 

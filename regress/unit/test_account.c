@@ -20,6 +20,8 @@ many(uint32_t failovers, int each, int priority)
 	for (i = 0; i < failovers; i++) {
 		snprintf(text, sizeof(text), "no %u.", i);
 		conf_default(&conf[i], P, S, text);
+		/* Of a router no prefix belongs to two. */
+		snprintf(conf[i].router, sizeof(conf[i].router), "router%u", i);
 		for (j = 0; j < each; j++) {
 			snprintf(name, sizeof(name), "r%u-%d", i, j);
 			json_array_append_new(world.routes,
