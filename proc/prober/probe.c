@@ -45,7 +45,7 @@ static struct cycle_list cycles = TAILQ_HEAD_INITIALIZER(cycles);
 static struct event_base *base;
 
 static void call_send(struct call *);
-static char *call_body(const struct call *);
+static char *call_body(const struct ask *);
 static void call_done(const struct http_reply *, void *);
 static enum answer call_judge(const struct call *, const struct http_reply *,
     json_t **, char *, size_t);
@@ -224,8 +224,8 @@ call_send(struct call *call)
 	request.bucket = call->cycle->bucket;
 	request.connect_timeout = probe->connect_timeout;
 	request.timeout = probe->api_timeout;
-	if (call->kind == CALL_HEALTH) {
-		body = call_body(call);
+	if (call->ask != NULL) {
+		body = call_body(call->ask);
 		request.method = HTTP_POST;
 		request.content_type = "application/json";
 		request.body = body;
@@ -256,11 +256,11 @@ cycle_left(const struct cycle *cycle)
 /* The request of regionBackendServices.getHealth; the link needs no escapes,
  * or it would not be here. */
 static char *
-call_body(const struct call *call)
+call_body(const struct ask *ask)
 {
 	char *body;
 
-	if (asprintf(&body, "{\"group\":\"%s\"}", call->ask->link) == -1)
+	if (asprintf(&body, "{\"group\":\"%s\"}", ask->link) == -1)
 		fatal("%s", __func__);
 	return (body);
 }
