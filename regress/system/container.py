@@ -121,12 +121,12 @@ class Container:
         return pathlib.Path(f"/proc/{self.leader}/root{path}")
 
     def run(self, *command, check=True, timeout=30, input=""):
-        """Run a command inside."""
+        """Run a command inside, where no signal of its own reaches us."""
         ended = subprocess.run(
             ["nsenter", "-t", str(self.leader), "-m", "-p", "-i", "-u", "-n",
              "-C", "-r", "-w", "env", "-i", "LC_ALL=C", "PATH=/usr/local/sbin:"
              "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *command],
-            text=True, timeout=timeout, input=input,
+            text=True, timeout=timeout, input=input, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if check:
             assert ended.returncode == 0, f"{command}: {ended.stdout}"

@@ -182,7 +182,7 @@ def check_watchdog(machine, service):
     assert service.show("NRestarts") == "0"
     pid = service.show("MainPID")
     seen = len(service.events())
-    machine.run("kill", "-STOP", pid)
+    machine.run("systemctl", "kill", "--kill-who=main", "--signal=STOP", UNIT)
     wait_until(lambda: service.show("NRestarts") != "0", what="a restart")
     service.wait_state(2, since=seen)
     assert "state_transition" not in {e["event_type"]
