@@ -176,6 +176,7 @@ FUZZ_TARGETS :=	$(patsubst regress/fuzz/fuzz_%.c,%,\
 		$(wildcard regress/fuzz/fuzz_*.c))
 FUZZ_REPLAYS :=	$(FUZZ_TARGETS:%=$(B)/regress/fuzz/replay_%)
 FUZZERS :=	$(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
+FUZZ_SRC =	regress/fuzz/fuzz.c regress/fuzz/messages.c
 FUZZ_FLAGS =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_CPPFLAGS =	$(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \
@@ -205,12 +206,12 @@ $(B)/fuzz/all.a: $(FUZZ_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c $(B)/fuzz/all.a
+$(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) $(B)/fuzz/all.a
 	$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer \
 	    $(FUZZ_LDFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
 	    $(B)/fuzz/all.a $(FUZZ_LIBS)
 
-$(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c \
+$(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) \
     regress/fuzz/replay.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_CPPFLAGS) $(SANITIZE) $(FUZZ_LDFLAGS) -MMD -MF $@.d \
