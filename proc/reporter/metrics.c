@@ -159,8 +159,7 @@ histogram(const struct text *text, const struct histogram *h, const char *label,
 
 /* Every failover that has been through a cycle. */
 #define KNOWN_FOREACH(shown)                                                   \
-	for ((shown) = world.shown; (shown) < world.shown + world.count;       \
-	     (shown)++)                                                        \
+	SHOWN_FOREACH(shown)                                                   \
 		if ((shown)->present && (shown)->known)
 
 static void

@@ -512,7 +512,7 @@ page_write(struct evbuffer *out)
 	unsigned int count = 0;
 
 	put_head(out, wall);
-	for (shown = world.shown; shown < world.shown + world.count; shown++) {
+	SHOWN_FOREACH(shown) {
 		if (!shown->present)
 			continue;
 		if (count++ == SHOWN_MAX) {
