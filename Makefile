@@ -176,7 +176,7 @@ FUZZ_TARGETS :=	$(patsubst regress/fuzz/fuzz_%.c,%,\
 		$(wildcard regress/fuzz/fuzz_*.c))
 FUZZ_REPLAYS :=	$(FUZZ_TARGETS:%=$(B)/regress/fuzz/replay_%)
 FUZZERS :=	$(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
-FUZZ_SRC =	regress/fuzz/fuzz.c regress/fuzz/messages.c
+FUZZ_SRC =	$(addprefix regress/fuzz/,fuzz.c messages.c urls.c)
 FUZZ_FLAGS =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_CPPFLAGS =	$(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/signer \

@@ -315,7 +315,7 @@ child_send(enum imsg_type type, uint32_t id, const void *data, size_t len)
 }
 
 int
-child_main(const struct child_program *program __unused, int argc __unused,
+child_main(const struct child_program *child __unused, int argc __unused,
     char *argv[] __unused)
 {
 	return (0);

@@ -7,16 +7,9 @@
  * process that connects is confined to them.
  */
 
-#include <event2/event.h>
-
-#define url_host http_url_host
-#include "../../common/http_host.c"
-#undef url_host
-
 #include "fuzz.h"
 #include "jwt.h"
-
-struct http_room http;
+#include "urls.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
