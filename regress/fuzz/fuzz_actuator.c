@@ -97,7 +97,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t payload[IMSG_SIZE_MAX];
-	static const struct msg_test test = { .test = 1 };
+	static const struct msg_test round = { .test = 1 };
 	struct msg_plan plan = { .plan = 1 };
 	struct bytes in = { data, size };
 	uint8_t how = take_byte(&in), what = take_byte(&in);
@@ -121,7 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	plan.repair = what >> 6 & 1;
 	say(IMSG_PLAN, &plan, sizeof(plan));
 	pass(5 * MINUTES);
-	say(IMSG_TEST, &test, sizeof(test));
+	say(IMSG_TEST, &round, sizeof(round));
 	pass(5 * MINUTES);
 	clouds_end();
 	now += BUDGET_WINDOW;
