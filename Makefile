@@ -145,7 +145,8 @@ FORCE:
 # Unit tests, and all that they may need of the programs, are built under
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 SANITIZE =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all
+	-fsanitize=address,undefined,float-cast-overflow \
+	-fno-sanitize-recover=all
 MAIN_SRC =	src/main.c src/ctl.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
 SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) $(CTL_SRC) \
 	$(wildcard proc/*/*.c))
