@@ -162,7 +162,8 @@ FORCE:
 # Unit tests, and all that they may need of the programs, are built under
 # AddressSanitizer and UndefinedBehaviorSanitizer.
 SANITIZE =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
-	-fsanitize=address,undefined -fno-sanitize-recover=all
+	-fsanitize=address,undefined,float-cast-overflow \
+	-fno-sanitize-recover=all
 MAIN_SRC =	src/main.c src/ctl.c $(foreach child,$(CHILDREN),proc/$(child)/$(child).c)
 SAN_SRC :=	$(filter-out $(MAIN_SRC),$(COMMON_SRC) $(PARENT_SRC) $(CTL_SRC) \
 	$(wildcard proc/*/*.c))
@@ -193,10 +194,11 @@ FUZZ_TARGETS :=	$(patsubst regress/fuzz/fuzz_%.c,%,\
 		$(wildcard regress/fuzz/fuzz_*.c))
 FUZZ_REPLAYS :=	$(FUZZ_TARGETS:%=$(B)/regress/fuzz/replay_%)
 FUZZERS :=	$(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
+FUZZ_SRC =	$(addprefix regress/fuzz/,fuzz.c messages.c)
 FUZZ_FLAGS =	-std=gnu17 -O1 -g $(WARNINGS) -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CPPFLAGS =	$(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober -Iproc/resolver -Iproc/signer \
-	-Iproc/reporter
+FUZZ_CPPFLAGS =	$(CPPFLAGS) -Isrc -Iproc/actuator -Iproc/prober \
+	-Iproc/resolver -Iproc/signer -Iproc/reporter
 FUZZ_LDFLAGS =	-Wl,--wrap=fatal,--wrap=fatalx,--wrap=exit
 FUZZ_LIBS =	$(call pkg,--libs $(LIBS_unit))
 FUZZ_CC ?=	clang-14
@@ -223,12 +225,12 @@ $(B)/fuzz/all.a: $(FUZZ_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c $(B)/fuzz/all.a
+$(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) $(B)/fuzz/all.a
 	$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer \
 	    $(FUZZ_LDFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
 	    $(B)/fuzz/all.a $(FUZZ_LIBS)
 
-$(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c regress/fuzz/fuzz.c \
+$(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) \
     regress/fuzz/replay.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_CPPFLAGS) $(SANITIZE) $(FUZZ_LDFLAGS) -MMD -MF $@.d \

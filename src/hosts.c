@@ -251,6 +251,21 @@ add_nameserver(struct nameservers *list, const char *address)
 	TAILQ_INSERT_TAIL(list, server, entry);
 }
 
+/* Add the name servers that a resolv.conf(5) names, as many as may be. */
+static void
+read_nameservers(FILE *file, struct nameservers *list)
+{
+	char line[256], address[ADDRESS_LEN];
+	int count = 0;
+
+	while (
+	    count < NAMESERVERS_MAX && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "nameserver %45s", address) == 1) {
+			add_nameserver(list, address);
+			count++;
+		}
+}
+
 /*
  * Add the name servers of resolv.conf(5) to the list, or the one on this host
  * if there are none.
@@ -258,19 +273,13 @@ add_nameserver(struct nameservers *list, const char *address)
 void
 hosts_nameservers(struct nameservers *list)
 {
-	char line[256], address[ADDRESS_LEN];
-	int count = 0;
 	FILE *file;
 
 	file = fopen("/etc/resolv.conf", "re");
-	while (file != NULL && count < NAMESERVERS_MAX &&
-	    fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "nameserver %45s", address) == 1) {
-			add_nameserver(list, address);
-			count++;
-		}
-	if (file != NULL)
+	if (file != NULL) {
+		read_nameservers(file, list);
 		fclose(file);
+	}
 	if (TAILQ_EMPTY(list))
 		add_nameserver(list, "127.0.0.1");
 }

@@ -113,9 +113,12 @@ is_wall_time(const json_t *value)
 static int64_t
 recall_time(const json_t *value, int64_t shift, int64_t now)
 {
-	int64_t at = json_integer_value(value) - shift;
+	int64_t at;
 
-	return (!is_wall_time(value) || at > now ? now : at);
+	if (!is_wall_time(value))
+		return (now);
+	at = json_integer_value(value) - shift;
+	return (at > now ? now : at);
 }
 
 static void

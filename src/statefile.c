@@ -296,10 +296,12 @@ load_failover(struct failover *failovers, size_t count, const json_t *object)
 		    mono_ms());
 }
 
+/* There has to be a number for the start that is coming, too. */
 static void
 load_starts(const json_t *starts)
 {
-	if (json_integer_value(starts) > 0)
+	if (json_integer_value(starts) > 0 &&
+	    json_integer_value(starts) < INT64_MAX)
 		statefile.starts = (uint64_t)json_integer_value(starts);
 }
 

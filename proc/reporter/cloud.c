@@ -28,6 +28,7 @@
 #define BATCH_BYTES   (1024 * 1024)
 #define LINGER	      100 /* milliseconds that an event waits for others */
 #define NONCE_LEN     17
+#define TIME_MAX      253402300799.0 /* the end of the year 9999 */
 
 static struct {
 	bool configured;
@@ -178,11 +179,12 @@ event_severity(const char *type, const char *result)
 	return (is_one_of(type, notable) ? "NOTICE" : "INFO");
 }
 
-/* Seconds since the epoch as an RFC 3339 time. */
+/* Seconds since the epoch as an RFC 3339 time; the epoch for what is none. */
 static void
 event_time(double when, char *buf, size_t len)
 {
-	int64_t ms = (int64_t)(when * 1000 + 0.5);
+	bool known = when >= 0 && when <= TIME_MAX;
+	int64_t ms = known ? (int64_t)(when * 1000 + 0.5) : 0;
 	time_t second = (time_t)(ms / 1000);
 	char text[32];
 	struct tm tm;

@@ -159,8 +159,7 @@ histogram(const struct text *text, const struct histogram *h, const char *label,
 
 /* Every failover that has been through a cycle. */
 #define KNOWN_FOREACH(shown)                                                   \
-	for ((shown) = world.shown; (shown) < world.shown + world.count;       \
-	     (shown)++)                                                        \
+	SHOWN_FOREACH(shown)                                                   \
 		if ((shown)->present && (shown)->known)
 
 static void
@@ -265,18 +264,20 @@ write_peers(struct text *text)
 {
 	const struct msg_probe_peer *peer;
 	const struct shown *shown;
+	size_t i;
 
 	family(text, "mtgcpd_bgp_peer_up", "gauge",
 	    "1 up, 0 down, -1 unknown; peers that are enabled.");
 	KNOWN_FOREACH(shown)
-		for (peer = shown->peer; peer < shown->peer + shown->npeers;
-		     peer++)
+		for (i = 0; i < shown->npeers; i++) {
+			peer = &shown->peer[i];
 			if (peer->enabled)
 				number(text, "", peer->status,
 				    LABELS("failover", shown->conf.name,
 					"router",
 					shown->conf.router[peer->side], "peer",
 					peer->name));
+		}
 }
 
 static void

@@ -263,10 +263,12 @@ put_peers(struct evbuffer *out, const struct shown *shown)
 {
 	static const char *const words[] = { "unknown", "down", "up" };
 	const struct msg_probe_peer *peer;
+	size_t i;
 
 	table_begin(out, "BGP peers",
 	    "<th>router</th><th>peer</th><th>status</th>");
-	for (peer = shown->peer; peer < shown->peer + shown->npeers; peer++) {
+	for (i = 0; i < shown->npeers; i++) {
+		peer = &shown->peer[i];
 		evbuffer_add_printf(out, "<tr>");
 		cell(out, NULL, shown->conf.router[peer->side]);
 		cell(out, NULL, peer->name);
@@ -512,7 +514,7 @@ page_write(struct evbuffer *out)
 	unsigned int count = 0;
 
 	put_head(out, wall);
-	for (shown = world.shown; shown < world.shown + world.count; shown++) {
+	SHOWN_FOREACH(shown) {
 		if (!shown->present)
 			continue;
 		if (count++ == SHOWN_MAX) {

@@ -75,6 +75,12 @@ struct world {
 
 extern struct world world;
 
+/* Every failover; before there is a configuration there are none. */
+#define SHOWN_FOREACH(shown)                                                   \
+	for ((shown) = world.shown;                                            \
+	     (shown) != NULL && (shown) < world.shown + world.count;           \
+	     (shown)++)
+
 /* world.c */
 void world_init(void);
 void world_shown(uint32_t id, const struct msg_conf_shown *);

@@ -301,7 +301,7 @@ world_turns(char *why, size_t len)
 	const struct shown *shown;
 	int64_t age, now = world_now();
 
-	for (shown = world.shown; shown < world.shown + world.count; shown++) {
+	SHOWN_FOREACH(shown) {
 		age = now - (shown->known ? shown->cycle_at : world.started);
 		if (!shown->present || age <= (int64_t)shown->conf.late_after)
 			continue;
@@ -322,7 +322,7 @@ world_ready(char *why, size_t len)
 	if (!world_turns(why, len))
 		return (false);
 	snprintf(why, len, "no configuration yet");
-	for (shown = world.shown; shown < world.shown + world.count; shown++) {
+	SHOWN_FOREACH(shown) {
 		if (!shown->present || (shown->known && shown->state.read != 0))
 			continue;
 		snprintf(why, len, "%s: reads state 0", shown->conf.name);

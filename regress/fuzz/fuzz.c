@@ -113,8 +113,9 @@ take_bytes(struct bytes *in, void *to, size_t len)
 	size_t n = len < in->len ? len : in->len;
 
 	memset(to, 0, len);
-	if (n > 0)
-		memcpy(to, in->data, n);
+	if (n == 0)
+		return;
+	memcpy(to, in->data, n);
 	in->data += n;
 	in->len -= n;
 }
@@ -130,7 +131,8 @@ take_part(struct bytes *in)
 		nul = memchr(in->data, '\0', in->len);
 	if (nul != NULL)
 		part.len = (size_t)(nul - in->data);
-	in->data += part.len;
+	if (part.len > 0)
+		in->data += part.len;
 	in->len -= part.len;
 	if (nul != NULL)
 		(void)take_byte(in);

@@ -7,16 +7,9 @@
  * process that connects is confined to them.
  */
 
-#include <event2/event.h>
-
-#define url_host http_url_host
-#include "../../common/http_host.c"
-#undef url_host
-
 #include "fuzz.h"
 #include "jwt.h"
-
-struct http_room http;
+#include "urls.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -30,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		HOLDS(why[0] != '\0' && key.pkey == NULL);
 		return (0);
 	}
-	if (http_url_host(key.uri, host, sizeof(host), &port) == 0)
+	if (url_host(key.uri, host, sizeof(host), &port) == 0)
 		HOLDS(strcmp(host, key.host) == 0 && port == key.port);
 	jwt = jwt_make(&key, "scope", 1790000000);
 	if (jwt != NULL)

@@ -11,17 +11,17 @@
 #include "gcp.h"
 #include "http.h"
 
-typedef enum answer (*judgement)(const struct http_reply *, char *, size_t);
+typedef enum answer (*judge)(const struct http_reply *, char *, size_t);
 
 static void
-judged(judgement judge, const struct http_reply *reply)
+judged(judge how, const struct http_reply *reply)
 {
 	char reason[REASON_LEN];
 	enum answer answer;
 	const char *c;
 
 	memset(reason, 'x', sizeof(reason));
-	answer = judge(reply, reason, sizeof(reason));
+	answer = how(reply, reason, sizeof(reason));
 	HOLDS(memchr(reason, '\0', sizeof(reason)) != NULL);
 	if (answer != ANSWER_OK)
 		HOLDS(reason[0] != '\0');

@@ -2,99 +2,107 @@
 /* Copyright (c) 2026 The mt-gcpd authors */
 
 /*
- * A state file, for a daemon with two failovers, "web" and "mail".  Whatever is
- * in it, nobody is in a state that there is not.  What is JSON gets the checksum
- * that it should have: it keeps nobody from looking further.
+ * A state file: as it is, if the first byte is odd, or else with its checksum
+ * made right.  What has been read is written, and read again.
  */
 
-#include <fcntl.h>
+#include <sha2.h>
 #include <unistd.h>
 
-#include "../../src/statefile.c"
+#include "daemon.h"
 
-#include "conf.h"
-#include "fuzz.h"
-
-static const char text[] =
-    "prober credentials file \"k\"\n"
-    "actuator credentials file \"k\"\n"
-    "cloudflare account \"a\" token file \"t\"\n"
-    "failover \"web\" {\nproject \"p-1\"\nlocal region \"r1\"\n"
-    "remote region \"r2\"\nlocal router \"a\"\nremote router \"b\"\n"
-    "primary prefix 192.0.2.0/24\nsecondary prefix 198.51.100.0/24\n"
-    "cloudflare routes matching \"one\"\n}\n"
-    "failover \"mail\" {\nproject \"p-1\"\nlocal region \"r1\"\n"
-    "remote region \"r2\"\nlocal router \"c\"\nremote router \"d\"\n"
-    "primary prefix 203.0.113.0/24\nsecondary prefix 10.0.0.0/8\n"
-    "cloudflare routes matching \"two\"\n}\n";
-
-static struct conf *conf;
-static char path[] = "/tmp/mt-gcpd.XXXXXX";
+static char directory[64], path[80], bad[96];
 
 static void
-forget(void)
+clean(void)
 {
-	char aside[sizeof(path) + 16];
-
-	(void)unlink(path);
-	snprintf(aside, sizeof(aside), "%s.bad", path);
-	(void)unlink(aside);
+	unlink(path);
+	unlink(bad);
+	rmdir(directory);
 }
 
 static void
-begin(void)
+prepare(void)
 {
-	int fd = mkstemp(path);
+	const char *room = getenv("TMPDIR");
 
-	HOLDS(fd != -1 && write(fd, text, sizeof(text) - 1) > 0);
-	close(fd);
-	conf = conf_parse(path);
-	HOLDS(conf != NULL);
-	atexit(forget);
+	snprintf(directory, sizeof(directory), "%s/fuzz.XXXXXX",
+	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" :
+		room == NULL		  ? "/tmp" :
+					    room);
+	if (mkdtemp(directory) == NULL)
+		abort();
+	snprintf(path, sizeof(path), "%s/state", directory);
+	snprintf(bad, sizeof(bad), "%s.bad", path);
+	atexit(clean);
 }
 
-static void
-fill(const uint8_t *data, size_t size)
+/* The text with a checksum that is right, if there can be one. */
+static char *
+mended(const char *text, size_t len)
 {
-	json_t *root = json_loadb((const char *)data, size,
-	    JSON_REJECT_DUPLICATES, NULL);
-	char hex[SHA256_DIGEST_STRING_LENGTH], *json = NULL;
-	int fd;
+	char hex[SHA256_DIGEST_STRING_LENGTH];
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	char *body = NULL;
 
 	if (json_is_object(root)) {
 		json_object_del(root, "checksum");
-		HOLDS(statefile_checksum(root, hex) == 0);
+		body = json_dumps(root, JSON_COMPACT);
+		SHA256Data((const uint8_t *)body, strlen(body), hex);
+		free(body);
 		json_object_set_new(root, "checksum", json_string(hex));
-		json = json_dumps(root, 0);
-		HOLDS(json != NULL);
-		data = (const uint8_t *)json;
-		size = strlen(json);
+		body = json_dumps(root, JSON_COMPACT);
 	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	HOLDS(fd != -1 && write(fd, data, size) == (ssize_t)size);
-	close(fd);
-	free(json);
 	json_decref(root);
+	return (body);
+}
+
+static void
+write_file(const char *text, size_t len)
+{
+	FILE *file = fopen(path, "w");
+
+	if (file == NULL || fwrite(text, 1, len, file) != len)
+		abort();
+	fclose(file);
+}
+
+static void
+load(void)
+{
+	struct failover *failovers;
+	size_t count = engine_failovers(&failovers);
+
+	HOLDS(statefile_load(path, failovers, count) == 0);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct event_base *base;
-	struct failover *failovers;
-	size_t i, count;
+	struct bytes in = { data, size };
+	bool odd = take_byte(&in) & 1;
+	const char *text = (const char *)in.data;
+	char *mend = NULL;
 
-	if (conf == NULL)
-		begin();
-	fill(data, size);
-	base = channel_loop();
-	HOLDS(engine_init(base, conf) == 0);
-	count = engine_failovers(&failovers);
-	HOLDS(statefile_load(path, failovers, count) == 0);
-	for (i = 0; i < count; i++)
-		HOLDS(failovers[i].decision.current >= 0 &&
-		    failovers[i].decision.current <= STATES);
-	engine_free();
-	event_base_free(base);
+	if (directory[0] == '\0')
+		prepare();
+	if (!odd)
+		mend = mended(text, in.len);
+	if (mend != NULL)
+		write_file(mend, strlen(mend));
+	else
+		write_file(text, in.len);
+	free(mend);
+	(void)daemon_begin();
+	load();
+	statefile_init(mtgcpd.base, path);
+	HOLDS(statefile_save() == 0);
+	statefile_close();
+	daemon_end();
+	(void)unlink(bad);
+	(void)daemon_begin();
+	load();
+	daemon_end();
+	HOLDS(access(bad, F_OK) == -1);
 	return (0);
 }

@@ -1,51 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /* Copyright (c) 2026 The mt-gcpd authors */
 
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <dirent.h>
-#include <sanitizer/common_interface_defs.h>
-#include <signal.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "fuzz.h"
 
 /*
  * Runs the files of the directories that are named through the target that it
- * is linked with.  The first directory has to be there and to have files.
+ * is linked with.  The first directory has to be there and to have files.  They
+ * are run by a child, so that whatever ends it can be said of which file.
  */
 
-static const char *running; /* the file, for when it is the last one */
+static char *running; /* the path of the file, shared with the child */
 
 static void
-died(void)
-{
-	if (running != NULL)
-		dprintf(STDERR_FILENO, "input: %s\n", running);
-}
-
-static void
-aborted(int signo)
-{
-	died();
-	(void)signal(signo, SIG_DFL);
-	raise(signo);
-}
-
-static void
-run_file(const char *path)
+run_file(void)
 {
 	struct stat st;
 	uint8_t *text;
 	FILE *file;
 
-	file = fopen(path, "re");
+	file = fopen(running, "re");
 	if (file == NULL || fstat(fileno(file), &st) == -1 ||
 	    (text = malloc((size_t)st.st_size + 1)) == NULL ||
-	    fread(text, 1, (size_t)st.st_size, file) != (size_t)st.st_size) {
-		dprintf(STDERR_FILENO, "%s: cannot be read\n", path);
-		exit(1);
-	}
+	    fread(text, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
+		abort();
 	fclose(file);
 	/* To its own size: what reads beyond it is to be seen. */
 	text = realloc(text, st.st_size > 0 ? (size_t)st.st_size : 1);
@@ -56,7 +41,6 @@ run_file(const char *path)
 static int
 run_directory(const char *directory)
 {
-	char path[4096];
 	struct dirent *entry;
 	int count = 0;
 	DIR *dir;
@@ -65,10 +49,8 @@ run_directory(const char *directory)
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-		running = path;
-		run_file(path);
-		running = NULL;
+		snprintf(running, PATH_MAX, "%s/%s", directory, entry->d_name);
+		run_file();
 		count++;
 	}
 	if (dir != NULL)
@@ -76,13 +58,11 @@ run_directory(const char *directory)
 	return (count);
 }
 
-int
-main(int argc, char *argv[])
+static int
+run(int argc, char *argv[])
 {
 	int i, count, all = 0;
 
-	__sanitizer_set_death_callback(died);
-	(void)signal(SIGABRT, aborted);
 	for (i = 1; i < argc; i++) {
 		count = run_directory(argv[i]);
 		if (i == 1 && count == 0) {
@@ -92,5 +72,28 @@ main(int argc, char *argv[])
 		all += count;
 	}
 	dprintf(STDOUT_FILENO, "%s: %d inputs\n", argv[0], all);
-	return (argc < 2);
+	strlcpy(running, "the end", PATH_MAX);
+	return (0);
+}
+
+int
+main(int argc, char *argv[])
+{
+	int status;
+	pid_t pid;
+
+	running = mmap(NULL, PATH_MAX, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (running == MAP_FAILED || argc < 2)
+		return (1);
+	pid = fork();
+	if (pid == 0)
+		exit(run(argc, argv));
+	if (pid == -1 || waitpid(pid, &status, 0) == -1)
+		return (1);
+	if (status == 0)
+		return (0);
+	if (*running != '\0')
+		dprintf(STDERR_FILENO, "%s: ended by %s\n", argv[0], running);
+	return (1);
 }

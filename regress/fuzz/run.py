@@ -28,6 +28,7 @@ def run(program, seconds, output):
     new, found = os.path.join(room, "new"), os.path.join(room, "found")
     os.makedirs(new, exist_ok=True)
     os.makedirs(found, exist_ok=True)
+    before = set(os.listdir(found))
     inputs = [new] + [d for d in (kept, crashes) if os.path.isdir(d)]
     words = os.path.join(HERE, "words", name)
     command = [
@@ -48,7 +49,7 @@ def run(program, seconds, output):
         ).returncode
     with open(os.path.join(room, "log"), errors="replace") as log:
         text = log.read()
-    return name, status, text, len(os.listdir(found))
+    return name, status, text, len(set(os.listdir(found)) - before)
 
 
 def last(pattern, text):
