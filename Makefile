@@ -227,14 +227,14 @@ $(B)/fuzz/all.a: $(FUZZ_OBJ)
 
 $(B)/fuzz/fuzz_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) $(B)/fuzz/all.a
 	$(FUZZ_CC) $(FUZZ_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer \
-	    $(FUZZ_LDFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) \
+	    $(FUZZ_LDFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(FUZZ_SRC) \
 	    $(B)/fuzz/all.a $(FUZZ_LIBS)
 
 $(B)/regress/fuzz/replay_%: regress/fuzz/fuzz_%.c $(FUZZ_SRC) \
     regress/fuzz/replay.c $(B)/san/all.a
 	@mkdir -p $(@D)
 	$(CC) $(FUZZ_CPPFLAGS) $(SANITIZE) $(FUZZ_LDFLAGS) -MMD -MF $@.d \
-	    -MT $@ -o $@ $(filter %.c,$^) $(B)/san/all.a $(FUZZ_LIBS)
+	    -MT $@ -o $@ $< $(FUZZ_SRC) regress/fuzz/replay.c $(B)/san/all.a $(FUZZ_LIBS)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

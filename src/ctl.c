@@ -145,6 +145,7 @@ end(const struct imsg *imsg, enum control_command command)
 		printf("\n");
 		json_decref(json);
 	}
+	clean_text(how.error);
 	errx(1, "%s", how.error);
 }
 

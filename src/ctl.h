@@ -8,9 +8,13 @@
 
 #include "control.h"
 
+/* ctl_clean.c */
+void clean_text(char *);
+void clean_answer(json_t *);
+
 /* ctl_print.c */
-void print_answer(enum control_command, const json_t *answer);
-void print_event(const json_t *event);
+void print_answer(enum control_command, json_t *answer);
+void print_event(json_t *event);
 
 /* ctl_words.c */
 int words_parse(struct control_request *, int argc, char *argv[], char *why,

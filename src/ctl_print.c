@@ -544,13 +544,15 @@ print_results(const json_t *answer)
 		    text(result, "text"));
 }
 
-/* Write the answer to a command to standard output. */
+/* Write the answer to a command to standard output, without what a terminal
+ * would obey, in the answer as well. */
 void
-print_answer(enum control_command command, const json_t *answer)
+print_answer(enum control_command command, json_t *answer)
 {
 	const json_t *failover;
 	size_t i;
 
+	clean_answer(answer);
 	if (command == CONTROL_STATUS)
 		print_status(answer);
 	else if (command == CONTROL_HISTORY)
@@ -564,14 +566,15 @@ print_answer(enum control_command command, const json_t *answer)
 			print_failover(command, failover);
 }
 
-/* Write an event, in a line. */
+/* Write an event, in a line; otherwise as print_answer(). */
 void
-print_event(const json_t *event)
+print_event(json_t *event)
 {
 	const json_t *details = at(event, "details");
-	char *rest = json_dumps(details, JSON_COMPACT);
-	char buf[32];
+	char *rest, buf[32];
 
+	clean_answer(event);
+	rest = json_dumps(details, JSON_COMPACT);
 	printf("%s  %-24s %-8s %s",
 	    when(at(event, "timestamp"), buf, sizeof(buf)),
 	    text(event, "event_type"), text(event, "result"),
