@@ -278,7 +278,7 @@ system: all $(B)/clockjump.so $(B)/inject $(B)/hostile
 UNTRAPPED =	config etc hostile oracle secrets systemd
 .PHONY: system-trap
 system-trap:
-	$(MAKE) B=$(B)/trap TRAP=1 all $(B)/trap/clockjump.so
+	$(MAKE) B=$(B)/trap TRAP=1 all $(B)/trap/clockjump.so $(B)/trap/inject
 	MTGCPD_SECCOMP=trap MTGCPD_BUILD=$(abspath $(B)/trap) $(PYTHON) \
 	    -m pytest -q -p no:cacheprovider -n $$((2 * $$(nproc))) \
 	    $(UNTRAPPED:%=--ignore=regress/system/test_%.py) regress/system

@@ -161,17 +161,25 @@ write_cert(const char *file, X509 *cert)
 	BIO_free(bio);
 }
 
-static void
-write_key(const char *file, EVP_PKEY *key)
+/* A private key as PEM, in a BIO that the caller frees. */
+static BIO *
+key_pem(const char *file, EVP_PKEY *key)
 {
-	BIO *bio;
-	char *data;
-	long len;
+	BIO *bio = BIO_new(BIO_s_mem());
 
-	bio = BIO_new(BIO_s_mem());
 	if (bio == NULL ||
 	    !PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
 		errx(1, "%s: PEM", file);
+	return (bio);
+}
+
+static void
+write_key(const char *file, EVP_PKEY *key)
+{
+	BIO *bio = key_pem(file, key);
+	char *data;
+	long len;
+
 	len = BIO_get_mem_data(bio, &data);
 	pki_write(file, data, (size_t)len);
 	BIO_free(bio);
@@ -268,13 +276,9 @@ write_account(const char *file, const char *email, EVP_PKEY *key)
 {
 	char kid[41], id[24], *pem;
 	json_t *text;
-	BIO *bio;
+	BIO *bio = key_pem(file, key);
 	long len;
 
-	bio = BIO_new(BIO_s_mem());
-	if (bio == NULL ||
-	    !PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
-		errx(1, "%s: PEM", file);
 	len = BIO_get_mem_data(bio, &pem);
 	text = json_stringn(pem, (size_t)len);
 	BIO_free(bio);

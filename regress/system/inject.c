@@ -37,7 +37,8 @@
  * length, an iovec of so many.  "mem argument" writes one that stays for a
  * while; its result is the pointer.  "segv" has it touch what is not there.
  * Standard output answers each line with "= result", "killed signal", followed
- * by "core" if it left one, or "exited status"; "ready" comes first.
+ * by "core" if it left one, "exited status", or "trapped", if the filter of a
+ * build for developers has it handle the call; "ready" comes first.
  */
 
 #define LINES_MAX  64
@@ -94,6 +95,16 @@ end_child(void)
 	(void)waitpid((pid_t)child, NULL, __WALL);
 }
 
+/* Its filter lets it handle the call by itself: nothing more is to be seen. */
+static void __attribute__((__noreturn__)) let_handle(void)
+{
+	printf("trapped\n");
+	if (fflush(stdout) == EOF ||
+	    ptrace(PTRACE_DETACH, pid, 0, SIGSYS) == -1)
+		err(1, "PTRACE_DETACH");
+	exit(0);
+}
+
 /* Run until it enters or leaves a system call; signals have to wait. */
 static void
 run_to_call(void)
@@ -110,6 +121,8 @@ run_to_call(void)
 		if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
 		    event == PTRACE_EVENT_CLONE)
 			end_child();
+		else if (event == 0 && WSTOPSIG(status) == SIGSYS)
+			let_handle();
 		else if (event == 0 && WSTOPSIG(status) < 64)
 			held_signals |= 1ULL << WSTOPSIG(status);
 	}

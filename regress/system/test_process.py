@@ -7,6 +7,7 @@ start and end, and what outlives them."""
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import signal
@@ -169,6 +170,24 @@ def test_no_other_filter():
     there."""
     for path in [BUILD / "mt-gcpd", *(BUILD / "libexec").iterdir()]:
         assert b"MTGCPD_SECCOMP" not in path.read_bytes(), path
+
+
+@needs_root
+@pytest.mark.skipif("MTGCPD_SECCOMP" not in os.environ
+                    or platform.machine() != "x86_64",
+                    reason="not a build for developers, or not x86-64")
+@pytest.mark.parametrize("role", ["parent"] + ROLES)
+def test_names_the_call(place, clouds, role):
+    """The build for developers says which call a filter does not have."""
+    from test_oracle import Inside
+    daemon = place.daemon(clouds, "A", QUICK)
+    daemon.wait_state(1)
+    pid = daemon.process.pid if role == "parent" else daemon.children()[role]
+    process = Inside(pid)
+    assert process.call("call 110") == "trapped"
+    process.close()
+    wait_until(lambda: "does not have getppid (110)"
+               in (daemon.directory / "log").read_text(), what="the name")
 
 
 def test_keys_are_locked(place, clouds):
