@@ -170,7 +170,7 @@ value_service_account(const char *text)
 	     text[i] == '.' || text[i] == '-' || text[i] == '_';
 	     i++)
 		continue;
-	if (text[i] == '\0' && i <= SERVICE_ACCOUNT_MAX && at != NULL &&
+	if (i <= SERVICE_ACCOUNT_MAX && text[i] == '\0' && at != NULL &&
 	    at != text && at[1] != '\0' && strchr(at + 1, '@') == NULL)
 		return (NULL);
 	return ("expected the email address of a service account");
