@@ -31,8 +31,8 @@
 #define TIME_MAX      253402300799.0 /* the end of the year 9999 */
 
 static struct {
-	bool configured;
 	struct msg_conf_cloud conf;
+	json_t *head; /* what all requests begin with; NULL: no configuration */
 	char url[URL_LEN];
 	struct queue queue;
 	char nonce[NONCE_LEN]; /* of this process, in every insertId */
@@ -78,7 +78,7 @@ after(int64_t ms)
 static void
 next(void)
 {
-	if (cloud.call != NULL || cloud.waiting || !cloud.configured ||
+	if (cloud.call != NULL || cloud.waiting || cloud.head == NULL ||
 	    evtimer_pending(cloud.timer, NULL))
 		return;
 	if (cloud.queue.count > 0)
@@ -87,13 +87,39 @@ next(void)
 		exit(0);
 }
 
-/* Write to that log from now on; url is that of the API. */
+/* What all requests have in common. */
+static json_t *
+request_head(const struct msg_conf_cloud *conf)
+{
+	char *escaped, *name;
+	json_t *head;
+
+	escaped = url_escape(conf->log);
+	if (asprintf(&name, "projects/%s/logs/%s", conf->project, escaped) ==
+	    -1)
+		fatal("%s", __func__);
+	head = json_pack("{s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:b}",
+	    "logName", name, "resource", "type", "generic_node", "labels",
+	    "project_id", conf->project, "location", conf->location,
+	    "namespace", "mt-gcpd", "node_id", conf->node, "partialSuccess", 1);
+	free(escaped);
+	free(name);
+	return (head);
+}
+
+/* Write to that log from now on; url is that of the API.  Only UTF-8 can be
+ * written, and the parent has no other. */
 void
 cloud_configure(const struct msg_conf_cloud *conf, const char *url)
 {
+	json_t *head = request_head(conf);
+
+	if (head == NULL)
+		fatalx("%s: no UTF-8, or no memory", __func__);
+	json_decref(cloud.head);
+	cloud.head = head;
 	cloud.conf = *conf;
 	strlcpy(cloud.url, url, sizeof(cloud.url));
-	cloud.configured = true;
 	next();
 }
 
@@ -144,7 +170,7 @@ void
 cloud_stop(void)
 {
 	cloud.stopping = true;
-	if (cloud.waiting || !cloud.configured)
+	if (cloud.waiting || cloud.head == NULL)
 		exit(0);
 	if (cloud.call == NULL)
 		evtimer_del(cloud.timer);
@@ -234,10 +260,9 @@ log_entry(const struct entry *event)
 static char *
 request_body(void)
 {
-	const struct msg_conf_cloud *conf = &cloud.conf;
 	const struct entry *event;
-	json_t *body, *entries, *entry;
-	char *escaped, *name, *text;
+	json_t *entries, *entry;
+	char *text;
 
 	entries = json_array();
 	STAILQ_FOREACH(event, &cloud.queue.writing, entry) {
@@ -245,21 +270,11 @@ request_body(void)
 		if (entry != NULL)
 			json_array_append_new(entries, entry);
 	}
-	escaped = url_escape(conf->log);
-	if (asprintf(&name, "projects/%s/logs/%s", conf->project, escaped) ==
-	    -1)
-		fatal("%s", __func__);
-	body = json_pack("{s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}, s:b, s:o}",
-	    "logName", name, "resource", "type", "generic_node", "labels",
-	    "project_id", conf->project, "location", conf->location,
-	    "namespace", "mt-gcpd", "node_id", conf->node, "partialSuccess", 1,
-	    "entries", entries);
-	text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+	json_object_set_new(cloud.head, "entries", entries);
+	text = json_dumps(cloud.head, JSON_COMPACT);
+	json_object_del(cloud.head, "entries");
 	if (text == NULL)
 		fatalx("%s: out of memory", __func__);
-	json_decref(body);
-	free(escaped);
-	free(name);
 	return (text);
 }
 
