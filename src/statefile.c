@@ -300,9 +300,10 @@ load_failover(struct failover *failovers, size_t count, const json_t *object)
 static void
 load_starts(const json_t *starts)
 {
-	if (json_integer_value(starts) > 0 &&
-	    json_integer_value(starts) < INT64_MAX)
-		statefile.starts = (uint64_t)json_integer_value(starts);
+	json_int_t number = json_integer_value(starts);
+
+	if (number > 0 && number < INT64_MAX)
+		statefile.starts = (uint64_t)number;
 }
 
 /* NULL if the file is whole and of our format, else what is wrong with it. */
@@ -353,6 +354,7 @@ statefile_load(const char *path, struct failover *failovers, size_t count)
 	size_t i;
 	int fd;
 
+	statefile.starts = 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return (errno == ENOENT ? 0 : -1);

@@ -39,22 +39,28 @@ run_file(void)
 }
 
 static int
+is_input(const struct dirent *entry)
+{
+	return (entry->d_name[0] != '.');
+}
+
+/* By name: what one leaves behind in the process, the next one finds. */
+static int
 run_directory(const char *directory)
 {
-	struct dirent *entry;
-	int count = 0;
-	DIR *dir;
+	struct dirent **entries;
+	int count, i;
 
-	dir = opendir(directory);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(running, PATH_MAX, "%s/%s", directory, entry->d_name);
+	count = scandir(directory, &entries, is_input, alphasort);
+	if (count == -1)
+		return (0);
+	for (i = 0; i < count; i++) {
+		snprintf(running, PATH_MAX, "%s/%s", directory,
+		    entries[i]->d_name);
 		run_file();
-		count++;
+		free(entries[i]);
 	}
-	if (dir != NULL)
-		closedir(dir);
+	free(entries);
 	return (count);
 }
 
