@@ -330,7 +330,7 @@ def test_monitor(place, clouds):
                 break
         assert event in daemon.events()
     finally:
-        following.send_signal(signal.SIGINT)
+        following.send_signal(signal.SIGTERM)
         following.wait(10)
         following.stdout.close()
 
