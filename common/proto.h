@@ -345,6 +345,8 @@ struct msg_probe {
 	char corr[CORR_LEN];
 	uint32_t budget; /* milliseconds; what is missing then is unknown */
 	uint32_t parts;	 /* bits of enum part; the others are not asked for */
+	uint32_t share;	 /* milliseconds: what another failover asked so short
+			    a time ago need not be asked again; 0: all is */
 };
 
 struct msg_probe_service {

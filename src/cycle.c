@@ -12,6 +12,9 @@
  * the cycle ends and becomes a sample for the state machine.
  */
 
+#define SHARE_PART 60	/* of the interval */
+#define SHARE_MAX  1000 /* milliseconds */
+
 /* Release what the cycle has gathered; the failover can begin another one. */
 void
 cycle_clear(struct failover *failover)
@@ -77,9 +80,25 @@ cycle_keep(struct failover *failover, int64_t now)
 	failover->lost = failover->calls_failed;
 }
 
-/* Begin a cycle: ask the prober to look, within the budget of the cycle. */
+/*
+ * How long ago another failover may have asked what this one wants to know of a
+ * region or a router that they share, in milliseconds: far less than cycles
+ * are apart, so that no two of them see the same answer.
+ */
+static uint32_t
+cycle_share(const struct failover *failover)
+{
+	int64_t share = failover->decision.interval / SHARE_PART;
+
+	return (share < SHARE_MAX ? (uint32_t)share : SHARE_MAX);
+}
+
+/*
+ * Begin a cycle: ask the prober to look, within the budget of the cycle; fresh:
+ * at nothing that was asked for another failover before.
+ */
 void
-cycle_begin(struct failover *failover, struct channel *prober)
+cycle_begin(struct failover *failover, struct channel *prober, bool fresh)
 {
 	const struct failover_conf *conf = failover->conf;
 	struct msg_probe msg;
@@ -105,6 +124,7 @@ cycle_begin(struct failover *failover, struct channel *prober)
 	msg.cycle = failover->cycle;
 	msg.budget = (uint32_t)budget;
 	msg.parts = failover->parts;
+	msg.share = fresh ? 0 : cycle_share(failover);
 	strlcpy(msg.corr, failover->corr, sizeof(msg.corr));
 	channel_send(prober, IMSG_PROBE, conf->index, &msg, sizeof(msg));
 }

@@ -656,14 +656,19 @@ engine_cycle_end(struct failover *failover)
 }
 
 static void
-engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
+engine_begin(struct failover *failover, bool fresh)
 {
-	struct failover *failover = arg;
-
 	log_setcorr("");
-	cycle_begin(failover, engine.prober);
+	cycle_begin(failover, engine.prober, fresh);
 	engine_after(failover->deadline,
 	    failover->due + GRACE - failover->started);
+}
+
+static void
+engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
+{
+	/* One has nobody to share with. */
+	engine_begin(arg, engine.count == 1);
 }
 
 /* Milliseconds until the next cycle ends, as far as the last one tells. */
@@ -686,7 +691,7 @@ engine_probe(struct failover *failover)
 		return (false);
 	if (!failover->running) {
 		evtimer_del(failover->tick);
-		engine_tick(-1, 0, failover);
+		engine_begin(failover, true);
 	}
 	return (true);
 }

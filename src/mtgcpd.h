@@ -268,7 +268,7 @@ void control_progress(void);
 void control_close(void);
 
 /* cycle.c */
-void cycle_begin(struct failover *, struct channel *prober);
+void cycle_begin(struct failover *, struct channel *prober, bool fresh);
 bool cycle_message(struct failover *, const struct imsg *);
 void cycle_sample(struct failover *, int64_t now);
 void cycle_events(struct failover *);

@@ -29,7 +29,8 @@ struct call {
 	struct cycle *cycle;
 	enum side side;
 	enum call_kind kind;
-	struct ask *ask; /* CALL_HEALTH */
+	struct ask *ask;    /* CALL_HEALTH */
+	struct asker asker; /* the others */
 	char *url;
 	struct http_call *http; /* NULL: waits */
 	struct event *timer;	/* to be called again; NULL: never had to be */
@@ -46,6 +47,7 @@ static struct event_base *base;
 
 static void call_send(struct call *);
 static char *call_body(const struct ask *);
+static void call_told(struct call *, json_t *);
 static void call_done(const struct http_reply *, void *);
 static enum answer call_judge(const struct call *, const struct http_reply *,
     json_t **, char *, size_t);
@@ -65,13 +67,13 @@ static void cycle_check_end(struct cycle *);
 static void token_ready(void *);
 static void cycle_event(evutil_socket_t, short, void *);
 static void cycle_end(struct cycle *);
-static struct cycle *cycle_running(uint32_t);
 static void schedule(struct event *, int64_t);
 
 void
 cycle_init(struct event_base *b)
 {
 	base = b;
+	questions_init(base, call_told);
 }
 
 /*
@@ -83,21 +85,24 @@ void
 cycle_start(const struct config *config, uint32_t id,
     const struct msg_probe *msg)
 {
-	struct cycle *cycle = cycle_running(id);
+	struct target *target = &config->target[id];
+	struct cycle *cycle;
 
-	if (cycle != NULL)
-		cycle_end(cycle);
+	if (target->cycle != NULL)
+		cycle_end(target->cycle);
 	cycle = calloc(1, sizeof(*cycle));
 	if (cycle == NULL)
 		fatal("%s", __func__);
 	cycle->id = id;
 	cycle->number = msg->cycle;
 	strlcpy(cycle->corr, msg->corr, sizeof(cycle->corr));
-	cycle->target = &config->target[id];
+	cycle->target = target;
+	target->cycle = cycle;
 	cycle->compute = config->compute;
 	cycle->bucket = config->bucket;
 	cycle->started = http_now();
 	cycle->deadline = cycle->started + msg->budget;
+	cycle->share = msg->share;
 	TAILQ_INIT(&cycle->calls);
 	cycle->timer = evtimer_new(base, cycle_event, cycle);
 	if (cycle->timer == NULL)
@@ -134,7 +139,7 @@ cycle_ask(struct cycle *cycle, uint32_t parts)
 	}
 }
 
-/* End all cycles now, with what they know. */
+/* End all cycles now, with what they know, and forget what others asked. */
 void
 cycles_end(void)
 {
@@ -142,11 +147,12 @@ cycles_end(void)
 
 	while ((cycle = TAILQ_FIRST(&cycles)) != NULL)
 		cycle_end(cycle);
+	questions_forget();
 }
 
 /*
- * Make a call for a cycle.  Its answer goes to where its kind says; url is
- * freed here.
+ * Make a call for a cycle, unless another has just asked the same.  The answer
+ * goes to where its kind says; url is freed here.
  */
 void
 cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
@@ -166,7 +172,9 @@ cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
 	call->url = url;
 	cycle->ncalls++;
 	TAILQ_INSERT_TAIL(&cycle->calls, call, entry);
-	call_send(call);
+	if (ask != NULL ||
+	    question_ask(&call->asker, call, call->url, cycle->share))
+		call_send(call);
 }
 
 /* Give up a call whose answer is of no use: it neither fails nor counts. */
@@ -265,6 +273,18 @@ call_body(const struct ask *ask)
 	return (body);
 }
 
+/* What came of the call of another that asked the same. */
+static void
+call_told(struct call *call, json_t *answer)
+{
+	log_setcorr(call->cycle->corr);
+	if (answer != NULL)
+		call_end(call, answer, NULL);
+	else
+		call_send(call);
+	log_setcorr("");
+}
+
 static void
 call_done(const struct http_reply *reply, void *arg)
 {
@@ -285,6 +305,7 @@ call_done(const struct http_reply *reply, void *arg)
 			return;
 		}
 	}
+	question_answer(&call->asker, json);
 	if (answer != ANSWER_TRANSIENT ||
 	    !call_later(call, reply, why, sizeof(why))) {
 		if (answer != ANSWER_OK && call->tries > 1)
@@ -496,6 +517,7 @@ call_free(struct call *call)
 	TAILQ_REMOVE(&call->cycle->calls, call, entry);
 	if (call->ask != NULL)
 		call->ask->call = NULL;
+	question_leave(&call->asker);
 	if (call->timer != NULL)
 		event_free(call->timer);
 	free(call->url);
@@ -555,21 +577,10 @@ cycle_end(struct cycle *cycle)
 		router_free(&cycle->router[side]);
 	}
 	TAILQ_REMOVE(&cycles, cycle, entry);
+	cycle->target->cycle = NULL;
 	event_free(cycle->timer);
 	free(cycle);
 	log_setcorr("");
-}
-
-static struct cycle *
-cycle_running(uint32_t id)
-{
-	struct cycle *cycle;
-
-	TAILQ_FOREACH(cycle, &cycles, entry) {
-		if (cycle->id == id)
-			break;
-	}
-	return (cycle);
 }
 
 static void

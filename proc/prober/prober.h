@@ -37,6 +37,8 @@ struct kept {
 	size_t count;
 };
 
+struct cycle;
+
 /* What is looked at for one failover. */
 struct target {
 	bool present;
@@ -46,6 +48,7 @@ struct target {
 	char (*peer)[NAME_LEN];
 	size_t npeers;
 	struct kept kept[SIDES];
+	struct cycle *cycle; /* that runs, or NULL */
 };
 
 struct config {
@@ -157,8 +160,26 @@ void router_judge(const json_t *config, const json_t *status,
 /* rights.c */
 void rights_start(const struct config *, uint32_t id, const struct msg_test *);
 
-struct cycle;
 struct call;
+
+/* question.c: a call that asks what others ask, too.  All zero to begin with. */
+struct question;
+struct asker {
+	TAILQ_ENTRY(asker) entry;
+	struct call *call;
+	struct question *question; /* that it asks, or waits for; or NULL */
+	json_t *answer;		   /* that it is to be told, or NULL */
+	bool told;		   /* soon */
+};
+
+typedef void question_told(struct call *, json_t *);
+
+void questions_init(struct event_base *, question_told *);
+bool question_ask(struct asker *, struct call *, const char *url,
+    uint32_t share);
+void question_answer(struct asker *, json_t *);
+void question_leave(struct asker *);
+void questions_forget(void);
 
 /* A question for the health of a group: a guess, as long as no list has it. */
 struct ask {
@@ -250,6 +271,7 @@ struct cycle {
 	struct bucket *bucket;
 	int64_t started;
 	int64_t deadline;
+	uint32_t share; /* milliseconds: see struct msg_probe */
 	struct event *timer;
 	bool waiting; /* for a token */
 	bool ending;  /* no new calls */
