@@ -20,7 +20,7 @@ struct http_room http;
 
 static void pump_event(evutil_socket_t, short, void *);
 static struct http_call *next_call(int64_t, int64_t *);
-static struct http_call *first_ready(struct calls *, int64_t, int64_t *);
+static void leave_if_late(struct http_call *, int64_t);
 static void late_event(evutil_socket_t, short, void *);
 static void rest_event(evutil_socket_t, short, void *);
 static void call_version(const struct slot *);
@@ -70,8 +70,7 @@ http_prepare(struct event_base *base, const char *ca, size_t ca_len)
 	TAILQ_INIT(&http.hosts);
 	TAILQ_INIT(&http.headers);
 	SLIST_INIT(&http.slots);
-	TAILQ_INIT(&http.writes);
-	TAILQ_INIT(&http.reads);
+	lines_init();
 	TAILQ_INIT(&http.running);
 	TAILQ_INIT(&http.failed);
 	http.pump = event_new(base, -1, 0, pump_event, NULL);
@@ -111,6 +110,9 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	call->write = request->write;
 	call->metadata = request->metadata;
 	call->bucket = request->bucket;
+	call->line = request->write ? &http.writes :
+	    request->line != NULL   ? request->line :
+				      &http.reads;
 	call->connect_timeout = request->connect_timeout;
 	call->timeout = request->timeout;
 	call->started = http_now();
@@ -145,8 +147,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	}
 	call->headers = headers_get(request);
 	call->state = CALL_WAITING;
-	TAILQ_INSERT_TAIL(call->write ? &http.writes : &http.reads, call,
-	    entry);
+	line_join(call);
 	event_active(http.pump, EV_TIMEOUT, 0);
 	return (call);
 }
@@ -160,8 +161,7 @@ http_cancel(struct http_call *call)
 {
 	switch (call->state) {
 	case CALL_WAITING:
-		TAILQ_REMOVE(call->write ? &http.writes : &http.reads, call,
-		    entry);
+		line_leave(call);
 		break;
 	case CALL_RUNNING:
 		call_detach(call, true);
@@ -212,8 +212,7 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 		call = next_call(now, &wait);
 		if (call == NULL)
 			break;
-		TAILQ_REMOVE(call->write ? &http.writes : &http.reads, call,
-		    entry);
+		line_leave(call);
 		call_launch(call);
 		launched = true;
 	}
@@ -228,8 +227,7 @@ pump_event(evutil_socket_t fd, short what, void *arg)
 		    &running);
 		http_finished();
 	}
-	if ((!TAILQ_EMPTY(&http.writes) || !TAILQ_EMPTY(&http.reads)) &&
-	    !evtimer_pending(http.late, NULL))
+	if (lines_waiting() && !evtimer_pending(http.late, NULL))
 		http_schedule(http.late, LATE_CHECK);
 	if (wait <= WAIT_MAX)
 		http_schedule(http.pump, (long)wait);
@@ -245,53 +243,31 @@ next_call(int64_t now, int64_t *wait)
 
 	call = NULL;
 	if (http.nrunning < window + HTTP_RESERVE)
-		call = first_ready(&http.writes, now, wait);
+		call = lines_next(HTTP_WRITES, now, wait);
 	if (call == NULL && http.nrunning < window)
-		call = first_ready(&http.reads, now, wait);
+		call = lines_next(HTTP_URGENT, now, wait);
+	if (call == NULL && http.nrunning < window)
+		call = lines_next(HTTP_READS, now, wait);
 	return (call);
 }
 
-/* The first of a queue whose bucket is not empty.  The shortest wait of those
- * before it is kept. */
-static struct http_call *
-first_ready(struct calls *queue, int64_t now, int64_t *wait)
+static void
+leave_if_late(struct http_call *call, int64_t now)
 {
-	struct http_call *call;
-	int64_t ms;
-
-	TAILQ_FOREACH(call, queue, entry) {
-		ms = call->bucket != NULL ? bucket_wait(call->bucket, now) : 0;
-		if (ms == 0)
-			return (call);
-		call->limited = true;
-		if (ms < *wait)
-			*wait = ms;
-	}
-	return (NULL);
+	if (now - call->started < call->timeout)
+		return;
+	line_leave(call);
+	call_late(call);
 }
 
 /* Fail the requests whose time went by while they waited for their turn. */
 static void
 late_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct calls *queue[] = { &http.writes, &http.reads };
-	struct http_call *call, *next;
-	int64_t now;
-	size_t i;
-
 	(void)fd;
 	(void)what;
 	(void)arg;
-	now = http_now();
-	for (i = 0; i < 2; i++) {
-		for (call = TAILQ_FIRST(queue[i]); call != NULL; call = next) {
-			next = TAILQ_NEXT(call, entry);
-			if (now - call->started < call->timeout)
-				continue;
-			TAILQ_REMOVE(queue[i], call, entry);
-			call_late(call);
-		}
-	}
+	lines_each(leave_if_late, http_now());
 	event_active(http.pump, EV_TIMEOUT, 0);
 }
 
@@ -787,7 +763,7 @@ http_finished(void)
 		call_finish(call, rc);
 		any = true;
 	}
-	if (any && (!TAILQ_EMPTY(&http.writes) || !TAILQ_EMPTY(&http.reads)))
+	if (any && lines_waiting())
 		event_active(http.pump, EV_TIMEOUT, 0);
 }
 

@@ -4,6 +4,9 @@
 #ifndef MTGCPD_HTTP_H
 #define MTGCPD_HTTP_H
 
+#include <sys/types.h>
+#include <sys/queue.h>
+
 #include <event2/event.h>
 
 #include <stdbool.h>
@@ -38,6 +41,17 @@ enum http_method {
 	HTTP_PATCH,
 };
 
+struct http_call;
+TAILQ_HEAD(http_calls, http_call);
+
+/* The requests of one that wait for their turn: with those of others, not
+ * behind them. */
+struct http_line {
+	TAILQ_ENTRY(http_line) entry;
+	struct http_calls waiting;
+	bool urgent; /* before all that is not */
+};
+
 /* One request.  The strings are copied by http_start(). */
 struct http_request {
 	enum http_method method;
@@ -50,10 +64,11 @@ struct http_request {
 	uint32_t connect_timeout; /* milliseconds */
 	uint32_t timeout;	  /* milliseconds, connecting included */
 	bool write;		  /* goes before all waiting reads */
-	bool metadata;	       /* to a metadata server: HTTP may be plain, and
+	bool metadata;		/* to a metadata server: HTTP may be plain, and
 				  both sides say their flavor */
-	struct bucket *bucket; /* the limit that it counts against, which has
+	struct bucket *bucket;	/* the limit that it counts against, which has
 				  to outlive the call; NULL: none */
+	struct http_line *line; /* of a read; NULL: that of all who have none */
 };
 
 struct http_reply {
@@ -72,8 +87,6 @@ struct http_reply {
 	uint32_t duration;	/* milliseconds */
 };
 
-struct http_call;
-
 typedef void (*http_done)(const struct http_reply *, void *);
 
 /* http.c */
@@ -83,6 +96,7 @@ void http_address(const struct msg_addresses *);
 struct http_call *http_start(const struct http_request *, http_done, void *);
 void http_cancel(struct http_call *);
 size_t http_window(void);
+void http_line_init(struct http_line *, bool urgent);
 int64_t http_now(void);
 const char *http_libraries(void);
 

@@ -102,6 +102,7 @@ struct http_call {
 	bool write;
 	bool metadata;
 	bool limited; /* has waited for its bucket */
+	struct http_line *line;
 	struct bucket *bucket;
 	char *url;
 	char *body;
@@ -119,7 +120,15 @@ struct http_call {
 	http_done done;
 	void *arg;
 };
-TAILQ_HEAD(calls, http_call);
+
+/* Who goes first. */
+enum http_order {
+	HTTP_WRITES,
+	HTTP_URGENT,
+	HTTP_READS,
+	HTTP_ORDERS,
+};
+TAILQ_HEAD(http_lines, http_line);
 
 /* The state of the client; one a process. */
 struct http_room {
@@ -136,10 +145,11 @@ struct http_room {
 	struct header_sets headers;
 	struct slots slots;
 	size_t nslots;
-	struct calls writes; /* waiting */
-	struct calls reads;  /* waiting */
-	struct calls running;
-	struct calls failed;
+	struct http_lines lines[HTTP_ORDERS]; /* in which calls wait */
+	struct http_line reads;	 /* of those who have no line of their own */
+	struct http_line writes; /* likewise */
+	struct http_calls running;
+	struct http_calls failed;
 	size_t nrunning;
 };
 
@@ -169,6 +179,14 @@ int host_resolve(const char *url, struct resolve **, enum transport *,
     char *why, size_t);
 void resolve_release(struct resolve *);
 int url_host(const char *url, char *host, size_t, uint16_t *port);
+
+/* http_line.c */
+void lines_init(void);
+void line_join(struct http_call *);
+void line_leave(struct http_call *);
+struct http_call *lines_next(enum http_order, int64_t now, int64_t *wait);
+bool lines_waiting(void);
+void lines_each(void (*)(struct http_call *, int64_t now), int64_t now);
 
 /* http_tls.c */
 CURLcode tls_context(CURL *, void *ctx, void *);

@@ -232,6 +232,7 @@ static const struct field fields[] = {
 
 	TEXT(IMSG_PROBE, msg_probe, corr),
 	RANGE(IMSG_PROBE, msg_probe, parts, 0, PARTS_ALL),
+	FLAG(IMSG_PROBE, msg_probe, urgent),
 	SIDE(IMSG_PROBE_SERVICE, msg_probe_service),
 	VERDICT(IMSG_PROBE_SERVICE, msg_probe_service, verdict),
 	FLAG(IMSG_PROBE_SERVICE, msg_probe_service, empty),

@@ -347,6 +347,7 @@ struct msg_probe {
 	uint32_t parts;	 /* bits of enum part; the others are not asked for */
 	uint32_t share;	 /* milliseconds: what another failover asked so short
 			    a time ago need not be asked again; 0: all is */
+	uint32_t urgent; /* 1: its requests go before those that are not */
 };
 
 struct msg_probe_service {

@@ -95,7 +95,8 @@ cycle_share(const struct failover *failover)
 
 /*
  * Begin a cycle: ask the prober to look, within the budget of the cycle; fresh:
- * at nothing that was asked for another failover before.
+ * at nothing that was asked for another failover before.  Who is about to
+ * decide something goes before others.
  */
 void
 cycle_begin(struct failover *failover, struct channel *prober, bool fresh)
@@ -125,6 +126,7 @@ cycle_begin(struct failover *failover, struct channel *prober, bool fresh)
 	msg.budget = (uint32_t)budget;
 	msg.parts = failover->parts;
 	msg.share = fresh ? 0 : cycle_share(failover);
+	msg.urgent = fresh || failover->decision.fast;
 	strlcpy(msg.corr, failover->corr, sizeof(msg.corr));
 	channel_send(prober, IMSG_PROBE, conf->index, &msg, sizeof(msg));
 }

@@ -100,6 +100,7 @@ cycle_start(const struct config *config, uint32_t id,
 	target->cycle = cycle;
 	cycle->compute = config->compute;
 	cycle->bucket = config->bucket;
+	http_line_init(&cycle->line, msg->urgent != 0);
 	cycle->started = http_now();
 	cycle->deadline = cycle->started + msg->budget;
 	cycle->share = msg->share;
@@ -173,7 +174,8 @@ cycle_call(struct cycle *cycle, enum side side, enum call_kind kind,
 	cycle->ncalls++;
 	TAILQ_INSERT_TAIL(&cycle->calls, call, entry);
 	if (ask != NULL ||
-	    question_ask(&call->asker, call, call->url, cycle->share))
+	    question_ask(&call->asker, call, call->url, cycle->share,
+		cycle->line.urgent))
 		call_send(call);
 }
 
@@ -230,6 +232,7 @@ call_send(struct call *call)
 	request.called = CALLED_COMPUTE;
 	request.url = call->url;
 	request.bucket = call->cycle->bucket;
+	request.line = &call->cycle->line;
 	request.connect_timeout = probe->connect_timeout;
 	request.timeout = probe->api_timeout;
 	if (call->ask != NULL) {

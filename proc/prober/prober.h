@@ -16,6 +16,7 @@
 
 #include "bucket.h"
 #include "gcp.h"
+#include "http.h"
 #include "proto.h"
 #include "verdict.h"
 
@@ -176,7 +177,7 @@ typedef void question_told(struct call *, json_t *);
 
 void questions_init(struct event_base *, question_told *);
 bool question_ask(struct asker *, struct call *, const char *url,
-    uint32_t share);
+    uint32_t share, bool urgent);
 void question_answer(struct asker *, json_t *);
 void question_leave(struct asker *);
 void questions_forget(void);
@@ -269,6 +270,7 @@ struct cycle {
 	struct target *target;
 	const char *compute; /* base URL */
 	struct bucket *bucket;
+	struct http_line line;
 	int64_t started;
 	int64_t deadline;
 	uint32_t share; /* milliseconds: see struct msg_probe */

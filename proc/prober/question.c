@@ -24,6 +24,7 @@ struct question {
 	TAILQ_ENTRY(question) entry; /* of those that are kept */
 	const char *url;
 	int64_t asked;
+	bool urgent;
 	struct asker *asker;   /* whose call asks; NULL: it was answered */
 	struct askers waiting; /* for the answer */
 	json_t *answer;
@@ -147,6 +148,15 @@ questions_init(struct event_base *b, question_told *told)
 	questions.call = told;
 }
 
+/* Does the answer to it serve one who asks now?  What is urgent does not wait
+ * for what is not. */
+static bool
+question_serves(const struct question *question, uint32_t share, bool urgent)
+{
+	return (http_now() - question->asked <= share &&
+	    (question->asker == NULL || question->urgent || !urgent));
+}
+
 /*
  * A call wants to know what this URL answers.  Returns false if another has
  * asked no more than share milliseconds ago, and the call is told; else it has
@@ -154,17 +164,16 @@ questions_init(struct event_base *b, question_told *told)
  */
 bool
 question_ask(struct asker *asker, struct call *call, const char *url,
-    uint32_t share)
+    uint32_t share, bool urgent)
 {
 	struct question *question;
-	int64_t now = http_now();
 	size_t size;
 
 	asker->call = call;
 	if (share == 0)
 		return (true);
 	question = question_find(url);
-	if (question != NULL && now - question->asked <= share) {
+	if (question != NULL && question_serves(question, share, urgent)) {
 		if (question->asker == NULL) {
 			tell_later(asker, question->answer);
 			return (false);
@@ -180,7 +189,8 @@ question_ask(struct asker *asker, struct call *call, const char *url,
 	if (question == NULL)
 		fatal("%s", __func__);
 	question->url = memcpy(question->text, url, size);
-	question->asked = now;
+	question->asked = http_now();
+	question->urgent = urgent;
 	question->asker = asker;
 	TAILQ_INIT(&question->waiting);
 	asker->question = question;

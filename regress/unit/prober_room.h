@@ -74,6 +74,13 @@ http_window(void)
 	return (HTTP_WINDOW);
 }
 
+void
+http_line_init(struct http_line *line, bool urgent)
+{
+	TAILQ_INIT(&line->waiting);
+	line->urgent = urgent;
+}
+
 static time_t
 fake_time(time_t *p)
 {
@@ -217,6 +224,7 @@ static struct {
 	int64_t at;
 	uint32_t timeout;
 	struct bucket *bucket;
+	const struct http_line *line;
 } calls[2048];
 static size_t ncalls;
 static size_t flying, most_flying;
@@ -329,6 +337,7 @@ http_start(const struct http_request *request, http_done done, void *arg)
 	strlcpy(calls[ncalls].url, request->url, sizeof(calls[0].url));
 	calls[ncalls].timeout = request->timeout;
 	calls[ncalls].bucket = request->bucket;
+	calls[ncalls].line = request->line;
 	calls[ncalls++].at = now - begun;
 	call = calloc(1, sizeof(*call));
 	assert_non_null(call);
@@ -522,7 +531,7 @@ teardown(void **state)
 
 /* Begin a cycle of a failover. */
 static void
-look(uint32_t id, uint32_t parts, uint32_t share)
+look_as(uint32_t id, uint32_t parts, uint32_t share, bool urgent)
 {
 	struct msg_probe msg;
 
@@ -531,7 +540,14 @@ look(uint32_t id, uint32_t parts, uint32_t share)
 	msg.budget = BUDGET;
 	msg.parts = parts;
 	msg.share = share;
+	msg.urgent = urgent;
 	cycle_start(&config, id, &msg);
+}
+
+static void
+look(uint32_t id, uint32_t parts, uint32_t share)
+{
+	look_as(id, parts, share, false);
 }
 
 static void

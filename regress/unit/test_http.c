@@ -361,7 +361,8 @@ told_cb(const struct http_reply *reply, void *arg)
 }
 
 static void
-start(struct told *told, struct bucket *bucket, uint32_t timeout, bool write)
+start_in(struct told *told, struct bucket *bucket, uint32_t timeout, bool write,
+    struct http_line *line)
 {
 	struct http_request request;
 
@@ -371,9 +372,16 @@ start(struct told *told, struct bucket *bucket, uint32_t timeout, bool write)
 	request.timeout = timeout;
 	request.write = write;
 	request.bucket = bucket;
+	request.line = line;
 	memset(told, 0, sizeof(*told));
 	told->call = http_start(&request, told_cb, told);
 	assert_int_equal(told->times, 0);
+}
+
+static void
+start(struct told *told, struct bucket *bucket, uint32_t timeout, bool write)
+{
+	start_in(told, bucket, timeout, write, NULL);
 }
 
 /* The handle of a call that is under way, or NULL. */
@@ -525,6 +533,51 @@ limited_writes(void **state)
 	answer(&first);
 	answer(&read);
 	answer(&write);
+}
+
+/* Under the limit everybody has a turn, what is urgent before what is not, and
+ * writes first: one that wants to know much does not keep others from it. */
+static void
+turns(void **state)
+{
+	/* 13 is the first of them; 15 comes from nobody's line */
+	static const int order[] = { 11, 12, 14, 15, 0, 5, 1, 6, 2, 7, 3, 4, 8,
+		9, 10 };
+	struct http_line busy, modest, urgent, other, unused;
+	struct bucket bucket = { 0 };
+	struct told told[16], gone;
+	size_t i;
+
+	(void)state;
+	prepare();
+	http_line_init(&busy, false);
+	http_line_init(&modest, false);
+	http_line_init(&urgent, true);
+	http_line_init(&other, true);
+	http_line_init(&unused, false);
+	bucket_set(&bucket, 1000, 1, now);
+	start(&told[15], &bucket, 60000, false);
+	start_in(&gone, &bucket, 60000, false, &unused);
+	for (i = 0; i < 5; i++)
+		start_in(&told[i], &bucket, 60000, false, &busy);
+	for (; i < 8; i++)
+		start_in(&told[i], &bucket, 60000, false, &modest);
+	for (; i < 11; i++)
+		start_in(&told[i], &bucket, 60000, false, &busy);
+	start_in(&told[11], &bucket, 60000, false, &urgent);
+	start_in(&told[12], &bucket, 60000, false, &other);
+	start_in(&told[13], &bucket, 60000, true, &modest);
+	start_in(&told[14], &bucket, 60000, false, &urgent);
+	pass(10);
+	http_cancel(gone.call);
+	assert_non_null(under_way(&told[13]));
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		assert_null(under_way(&told[order[i]]));
+		pass(1000);
+		assert_non_null(under_way(&told[order[i]]));
+	}
+	for (i = 0; i < 16; i++)
+		answer(&told[i]);
 }
 
 /* The window is full of calls that hang: there is room for writes yet, and who
@@ -857,6 +910,7 @@ main(void)
 		cmocka_unit_test(limited),
 		cmocka_unit_test(limited_too_long),
 		cmocka_unit_test(limited_writes),
+		cmocka_unit_test(turns),
 		cmocka_unit_test(window),
 		cmocka_unit_test(window_of_version),
 		cmocka_unit_test(rest),

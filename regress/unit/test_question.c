@@ -308,6 +308,36 @@ slow(void **state)
 	assert_int_equal(called("/a/backendServices?", NULL), 2);
 }
 
+/* What is urgent waits for nobody who is not, but takes what is there. */
+static void
+urgency(void **state)
+{
+	(void)state;
+	look(0, PARTS_ALL, SHARE);
+	look_as(1, PARTS_ALL, SHARE, true);
+	assert_int_equal(ncalls, 2 * SHARED);
+	assert_false(calls[0].line->urgent);
+	assert_true(calls[SHARED].line->urgent);
+	run();
+	check_well(&told);
+	check_well(&other);
+
+	room(NULL);
+	look(0, PARTS_ALL, SHARE);
+	pass(2 * LATENCY);
+	look_as(1, PARTS_ALL, SHARE, true);
+	run();
+	check_well(&other);
+	assert_int_equal(ncalls, SHARED + 2 * OWN);
+
+	room(NULL);
+	look_as(0, PARTS_ALL, SHARE, true);
+	look_as(1, PARTS_ALL, SHARE, true);
+	assert_int_equal(ncalls, SHARED);
+	run();
+	check_well(&other);
+}
+
 /* Answers are not kept for longer than anybody wants them. */
 static void
 forgotten(void **state)
@@ -340,6 +370,7 @@ main(void)
 		cmocka_unit_test_setup(no_longer, room),
 		cmocka_unit_test_setup(another_configuration, room),
 		cmocka_unit_test_setup(slow, room),
+		cmocka_unit_test_setup(urgency, room),
 		cmocka_unit_test_setup(forgotten, room),
 	};
 
