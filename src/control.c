@@ -51,7 +51,7 @@ struct client {
 static struct listener {
 	int fd;
 	struct event *event;
-	const char *path;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 } listeners[2] = { { .fd = -1 }, { .fd = -1 } }; /* the second only looks */
 
 static TAILQ_HEAD(, client) clients = TAILQ_HEAD_INITIALIZER(clients);
@@ -384,7 +384,7 @@ listener_open(struct listener *listener, const char *path, const char *group,
 		log_errorx("%s: %s", path, strerror(errno));
 		return (-1);
 	}
-	listener->path = path;
+	strlcpy(listener->path, path, sizeof(listener->path));
 	listener->event = event_new(mtgcpd.base, listener->fd,
 	    EV_READ | EV_PERSIST, control_accept, listener);
 	if (listener->event == NULL || event_add(listener->event, NULL) == -1)
@@ -433,9 +433,8 @@ control_progress(void)
 }
 
 /*
- * Listen where the configuration, which must outlive this, says: for
- * administrators, and where only looking is allowed for everybody.  Returns -1
- * and says why if that cannot be.
+ * Listen where the configuration says: for administrators, and where only
+ * looking is allowed for everybody.  Returns -1 and says why if that cannot be.
  */
 int
 control_open(const struct conf *conf)
@@ -464,7 +463,7 @@ control_close(void)
 			event_free(listeners[i].event);
 		if (listeners[i].fd != -1)
 			close(listeners[i].fd);
-		if (listeners[i].path != NULL)
+		if (listeners[i].path[0] != '\0')
 			(void)unlink(listeners[i].path);
 		listeners[i] = (struct listener){ .fd = -1 };
 	}

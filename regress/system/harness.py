@@ -23,6 +23,9 @@ ACCOUNT = "0123456789abcdef0123456789abcdef"
 X = "203.0.113.0/24"  # lives at site A
 Y = "198.51.100.0/24"  # lives at site B
 
+# Memory that was released is overwritten: who still uses it is found out.
+SPOILT = {"MALLOC_PERTURB_": "165"}
+
 # The two sides, each as its own daemon sees it.
 SIDES = {
     "A": dict(local="region-a", remote="region-b", local_router="router-a",
@@ -257,7 +260,7 @@ class Daemon:
         self.errors = open(self.directory / "stderr", "ab")
         self.process = subprocess.Popen(
             [BUILD / "mt-gcpd", "-d", *self.arguments, self.option,
-             str(self.conf)],
+             str(self.conf)], env=dict(os.environ, **SPOILT),
             stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
 
     def stderr(self):

@@ -291,3 +291,23 @@ def test_many(place, clouds):
         daemon.wait_state(state, since=since)
         reload(daemon)
         check_desired(clouds, state)
+
+
+def files(*directories):
+    return {path for one in directories for path in one.rglob("*")}
+
+
+def test_removes_only_its_sockets(place, clouds):
+    """At its end it removes what it has made, also after a reload."""
+    sockets = {place.path / "A" / name for name in ("sock", "looks")}
+    control = 'control socket "{}" read-only "{}"'.format(
+        place.path / "A" / "sock", place.path / "A" / "looks")
+    daemon = place.daemon(clouds, "A", QUICK + "\n" + control)
+    daemon.wait_state(1)
+    for _ in range(3):
+        assert reload(daemon)["result"] == "success"
+    daemon.wait_cycles(2)
+    before = files(place.path, clouds.directory)
+    assert sockets < before
+    assert daemon.stop() == 0
+    assert before - files(place.path, clouds.directory) == sockets
