@@ -419,8 +419,8 @@ struct msg_probe_router {
 struct msg_probe_done {
 	uint64_t cycle;
 	uint32_t duration;
-	uint32_t calls;
-	uint32_t failed;       /* calls without a usable answer */
+	uint32_t calls;	 /* those whose answers others asked for left out */
+	uint32_t failed; /* calls without a usable answer */
 	uint32_t failed_parts; /* bits of enum part that had one */
 };
 

@@ -903,6 +903,18 @@ check_top(struct conf *conf)
 }
 
 /*
+ * Requests to Compute that may read, in 1000 seconds: of the limit the prober
+ * gets four fifths, so that reading never uses up what a write needs.
+ */
+uint64_t
+conf_read_rate(const struct conf *conf)
+{
+	uint64_t rate = (uint64_t)conf->limit_rate * 1000;
+
+	return (rate - rate / 5);
+}
+
+/*
  * Complete what was read: fill in defaults and what the failover blocks take
  * from the top, and check the whole.  Every error is told.  Returns 0, or -1
  * where there was any, also before.
@@ -921,4 +933,27 @@ conf_finish(struct conf *conf)
 	failover_free(conf->top);
 	conf->top = NULL;
 	return (conf->errors == 0 ? 0 : -1);
+}
+
+/*
+ * Warn if the limit is certainly too low: the least that is read of a failover
+ * in an interval is a group of each side, for what is asked of regions and
+ * routers may be shared.
+ */
+void
+conf_check_limit(const struct conf *conf)
+{
+	const struct failover_conf *f;
+	char line[TELL_LEN];
+	uint64_t need = 0;
+
+	TAILQ_FOREACH(f, &conf->failovers, entry)
+		need += 2 * 1000 * 1000 / (uint64_t)f->policy.interval;
+	if (need <= conf_read_rate(conf))
+		return;
+	snprintf(line, sizeof(line),
+	    "warning: \"limit requests\" leaves %.1f per second for reading, "
+	    "and the failovers need %.1f at least",
+	    (double)conf_read_rate(conf) / 1000, (double)need / 1000);
+	conf_tell(line);
 }

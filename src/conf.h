@@ -283,6 +283,8 @@ char *env_token(const char *file, size_t *len, char *why, size_t whylen);
 struct conf *conf_new(void);
 struct failover_conf *failover_new(struct conf *, const char *name);
 int conf_finish(struct conf *);
+uint64_t conf_read_rate(const struct conf *);
+void conf_check_limit(const struct conf *);
 void conf_free(struct conf *);
 bool conf_wants_metadata(const struct conf *);
 bool conf_reports(const struct conf *);

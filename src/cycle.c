@@ -292,6 +292,7 @@ cycle_message(struct failover *failover, const struct imsg *imsg)
 		if (!failover->running || done.cycle != failover->cycle)
 			break;
 		failover->failed_parts = done.failed_parts;
+		failover->calls = done.calls;
 		failover->calls_failed = done.failed > 0 ||
 		    failover->parts != PARTS_ALL;
 		return (true);

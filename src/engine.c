@@ -21,8 +21,10 @@ static struct {
 	struct channel *actuator;
 	struct event_base *base;
 	struct event *commit;
-	bool finishing; /* no new plans */
-	bool paused;	/* no cycles either */
+	uint64_t read_rate; /* requests in 1000 seconds */
+	bool scarce;	    /* and that was said */
+	bool finishing;	    /* no new plans */
+	bool paused;	    /* no cycles either */
 	bool stopping;
 } engine;
 
@@ -79,6 +81,7 @@ engine_init(struct event_base *base, const struct conf *conf)
 	const struct failover_conf *fc;
 
 	engine.base = base;
+	engine.read_rate = conf_read_rate(conf);
 	engine.failover = calloc(conf->nfailovers, sizeof(*engine.failover));
 	engine.commit = event_new(base, -1, 0, engine_commit, NULL);
 	if (engine.failover == NULL || engine.commit == NULL)
@@ -194,6 +197,7 @@ engine_reload(const struct conf *conf)
 	free(engine.failover);
 	engine.failover = list;
 	engine.count = conf->nfailovers;
+	engine.read_rate = conf_read_rate(conf);
 	return (0);
 }
 
@@ -615,6 +619,26 @@ engine_orders(struct failover *failover)
 	report_state(failover, mono_ms());
 }
 
+/* Say so if all that is read in an interval is more than the limit allows:
+ * nobody should learn that in an outage. */
+static void
+engine_demand(void)
+{
+	const struct failover *failover;
+	uint64_t need = 0;
+
+	for (failover = engine.failover;
+	     failover < engine.failover + engine.count; failover++)
+		need += (uint64_t)failover->calls * 1000 * 1000 /
+		    (uint64_t)failover->conf->policy.interval;
+	if (need > engine.read_rate && !engine.scarce)
+		log_warnx("\"limit requests\" leaves %.1f per second for "
+			  "reading, and the failovers need %.1f: what they "
+			  "cannot ask in time is unknown",
+		    (double)engine.read_rate / 1000, (double)need / 1000);
+	engine.scarce = need > engine.read_rate;
+}
+
 /* The cycle is over: decide, say so, and act. */
 static void
 engine_cycle_end(struct failover *failover)
@@ -629,6 +653,8 @@ engine_cycle_end(struct failover *failover)
 	evtimer_del(failover->deadline);
 	log_setcorr(failover->corr);
 	breakers_cycle(failover, now);
+	if (failover == engine.failover) /* once an interval is enough */
+		engine_demand();
 	cycle_sample(failover, now);
 	cycle_keep(failover, now);
 	operator_orders(failover);

@@ -127,9 +127,10 @@ main(int argc, char *argv[])
 		conf_print(conf, stdout);
 	else if (conf_check_files(conf) == -1)
 		status = 1;
-	else if (options.check)
+	else if (options.check) {
+		conf_check_limit(conf);
 		fprintf(stderr, "configuration OK\n");
-	else if (options.test)
+	} else if (options.test)
 		return (mtgcpd_test(conf));
 	else
 		return (mtgcpd_run(conf, options.foreground));

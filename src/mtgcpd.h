@@ -213,6 +213,7 @@ struct failover {
 	uint32_t parts;	       /* that this cycle asks for */
 	uint32_t failed_parts; /* of those, in which a call failed */
 	bool calls_failed;
+	uint32_t calls; /* of the last cycle that told */
 	struct cycle_seen seen[SIDES];
 	int64_t ended; /* when the last cycle did; -1: none has */
 	int64_t took;  /* milliseconds that it took */

@@ -194,23 +194,19 @@ push_token_uri(struct channel *child, const struct conf *conf, enum role role,
 	    sizeof(msg));
 }
 
-/*
- * Compute counts the requests of both: of the limit the prober gets four
- * fifths, so that reading never uses up what a write needs, and the actuator
- * the rest.
- */
+/* Compute counts the requests of both: what the prober does not get of the
+ * limit, the actuator has. */
 static void
 push_limit(struct channel *child, const struct conf *conf, enum role role)
 {
-	uint64_t rate = (uint64_t)conf->limit_rate * 1000;
+	uint64_t rate = conf_read_rate(conf);
 	uint64_t burst = conf->limit_burst;
 	struct msg_limit msg;
 
-	if (role == ROLE_PROBER) {
-		rate -= rate / 5;
+	if (role == ROLE_PROBER)
 		burst -= (burst + 4) / 5;
-	} else {
-		rate /= 5;
+	else {
+		rate = (uint64_t)conf->limit_rate * 1000 - rate;
 		burst = (burst + 4) / 5;
 	}
 	memset(&msg, 0, sizeof(msg));

@@ -281,9 +281,10 @@ static void
 call_told(struct call *call, json_t *answer)
 {
 	log_setcorr(call->cycle->corr);
-	if (answer != NULL)
+	if (answer != NULL) {
+		call->cycle->ncalls--; /* there was none */
 		call_end(call, answer, NULL);
-	else
+	} else
 		call_send(call);
 	log_setcorr("");
 }

@@ -406,6 +406,7 @@ def test_thousands_of_failovers(complete):
                           f"{number % 256}.0/25")
                  .replace("198.51.100.0/24", f"10.{number // 256}."
                           f"{number % 256}.128/25"))
+    more += "limit requests 500 per second\n"
     files = complete(more)
     answer = run("-n", "-f", "this.conf", cwd=files)
     assert answer.stderr == "configuration OK\n"
@@ -415,3 +416,16 @@ def test_thousands_of_failovers(complete):
     assert answer.stderr.count("\n") == 1
     assert 'overlap, and both share the router "router-a"' in answer.stderr
     assert answer.returncode == 2
+
+
+def test_limit_too_low(complete):
+    """No failover can be read with fewer than two requests in an interval."""
+    files = complete("interval 0.1\nlimit requests 25 per second\n")
+    answer = run("-n", "-f", "this.conf", cwd=files)
+    assert answer.stderr == "configuration OK\n"
+    complete("interval 0.1\nlimit requests 24 per second\n")
+    answer = run("-n", "-f", "this.conf", cwd=files)
+    assert answer.stderr == (
+        'warning: "limit requests" leaves 19.2 per second for reading, and '
+        "the failovers need 20.0 at least\nconfiguration OK\n")
+    assert answer.returncode == 0

@@ -572,9 +572,20 @@ def test_limit_too_low(place, clouds):
                        and e["details"]["sample"] is None)
     assert result["error_message"]
     daemon.wait_cycles(3)
-    assert "under the limit of requests" in \
-        (daemon.directory / "log").read_text()
+    log = (daemon.directory / "log").read_text()
+    assert "under the limit of requests" in log
+    assert log.count('"limit requests" leaves 8.0 per second for reading, and '
+                     "the failovers need ") == 1
     assert clouds.writes() == []
+
+
+def test_limit_high_enough(place, clouds):
+    """Nothing is said of a limit that does."""
+    daemon = place.daemon(clouds, "A", QUICK
+                          + "\nlimit requests 10000 per second")
+    daemon.wait_state(1)
+    daemon.wait_cycles(3)
+    assert '"limit requests"' not in (daemon.directory / "log").read_text()
 
 
 def test_open_breaker(place, clouds):
