@@ -12,7 +12,8 @@
  * sample to decision to plan.
  */
 
-#define GRACE (5 * 1000) /* what a prober may be late, in milliseconds */
+#define GRACE	   (5 * 1000) /* what a prober may be late, in milliseconds */
+#define EARLY_PART 4	      /* of the interval, to begin with the mates */
 
 static struct {
 	struct failover *failover;
@@ -256,17 +257,14 @@ void
 engine_start(struct channel *prober, struct channel *actuator)
 {
 	struct failover *failover;
-	size_t i;
 
 	engine.prober = prober;
 	engine.actuator = actuator;
 	engine.finishing = engine.paused = false;
-	for (i = 0; i < engine.count; i++) {
-		failover = &engine.failover[i];
-		engine_after(failover->tick,
-		    failover->conf->policy.interval * (int64_t)i /
-			(int64_t)engine.count);
-	}
+	spread_failovers(engine.failover, engine.count);
+	for (failover = engine.failover;
+	     failover < engine.failover + engine.count; failover++)
+		engine_after(failover->tick, failover->first_cycle);
 }
 
 static json_t *
@@ -690,11 +688,28 @@ engine_begin(struct failover *failover, bool fresh)
 	    failover->due + GRACE - failover->started);
 }
 
+/* Is its next cycle so near that it may begin now? */
+static bool
+engine_soon(const struct failover *failover, int64_t now)
+{
+	int64_t interval = failover->decision.interval;
+
+	return (evtimer_pending(failover->tick, NULL) &&
+	    failover->started + interval - now <= interval / EARLY_PART);
+}
+
 static void
 engine_tick(evutil_socket_t fd __unused, short what __unused, void *arg)
 {
+	struct failover *failover = arg, *mate;
+
 	/* One has nobody to share with. */
-	engine_begin(arg, engine.count == 1);
+	engine_begin(failover, engine.count == 1);
+	for (mate = failover->mate; mate != failover; mate = mate->mate)
+		if (engine_soon(mate, failover->started)) {
+			evtimer_del(mate->tick);
+			engine_begin(mate, false);
+		}
 }
 
 /* Milliseconds until the next cycle ends, as far as the last one tells. */

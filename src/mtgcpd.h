@@ -198,8 +198,10 @@ struct failover {
 	bool gate_told;	  /* that the secondary prefix waits for hand-over */
 	struct event *tick;
 	struct event *deadline;
-	uint64_t cycle;	   /* number of the cycle that runs or ran last */
-	uint64_t reported; /* the last one whose end was told */
+	struct failover *mate; /* begins its cycles when we do: a ring */
+	int64_t first_cycle;   /* milliseconds after the start */
+	uint64_t cycle;	       /* number of the cycle that runs or ran last */
+	uint64_t reported;     /* the last one whose end was told */
 	bool running;
 	char corr[CORR_LEN];
 	int64_t started;
@@ -436,6 +438,9 @@ void report_acted(struct failover *, const struct imsg *, int64_t now);
 void report_state(const struct failover *, int64_t now);
 void report_cycle(const struct failover *, enum outcome, int64_t now);
 void report_close(void);
+
+/* spread.c */
+void spread_failovers(struct failover *, size_t);
 
 /* statefile.c */
 uint64_t statefile_starts(void);

@@ -7,9 +7,11 @@ where two share a router they take turns."""
 import copy
 import itertools
 import json
+import subprocess
 
 from checks import DESIRED, advertises, not_ours, same_prefix, set_verdicts
-from harness import ACCOUNT, PROJECT, SIDES, wait_until
+from harness import ACCOUNT, BUILD, PROJECT, SIDES, wait_until
+from test_reporter import more_failovers
 
 QUICK = """interval 0.1
 handover no
@@ -209,3 +211,38 @@ def test_shared_router_busy(place, clouds):
     reached(daemon, "A", 3)
     check_first(clouds, 3)
     wait_until(lambda: len(clouds.requests(0, "PATCH")) == 2, what="again")
+
+
+def test_ask_once(place, clouds):
+    """What many want to know of the same regions and routers is asked once for
+    all that begin together; and a failover that looks by itself asks all."""
+    count = 8
+    daemon = place.daemon(clouds, "A", f"""interval 3
+handover no
+drain 0
+{more_failovers(count - 1)}""")
+    daemon.wait_cycles(count)
+    since = clouds.next_seq()
+    before = len(daemon.cycles())
+    daemon.wait_cycles(3 * count)
+    cycles = daemon.cycles()[before:]
+    assert {e["details"]["current_state"] for e in cycles} == {1}
+    asked = clouds.requests(since)
+
+    def made(what):
+        return sum(what in f"{e['path']}?{e.get('query') or ''}"
+                   for e in asked)
+    groups = sum(len(service["backends"]) for region in ("region-a", "region-b")
+                 for service in clouds.world()["projects"][PROJECT][
+                     "regions"][region]["services"].values())
+    assert made("backendServices?") <= len(cycles)  # of two each
+    assert made("/getRouterStatus") <= len(cycles)
+    assert made("/getHealth") >= (len(cycles) - count) * groups
+    since = clouds.next_seq()
+    subprocess.run([BUILD / "mt-gcpctl", "-s", daemon.directory / "sock",
+                    "probe", "A"], check=True, timeout=20,
+                   stdout=subprocess.DEVNULL)
+    paths = [e["path"] for e in clouds.requests(since)]
+    for region in ("region-a", "region-b"):
+        assert f"/compute/v1/projects/{PROJECT}/regions/{region}/" \
+            "backendServices" in paths
