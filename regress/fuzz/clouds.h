@@ -288,6 +288,13 @@ http_address(const struct msg_addresses *msg __unused)
 {
 }
 
+void
+http_line_init(struct http_line *line, bool urgent)
+{
+	TAILQ_INIT(&line->waiting);
+	line->urgent = urgent;
+}
+
 size_t
 http_window(void)
 {
