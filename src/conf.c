@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #include "conf.h"
+#include "texts.h"
 
 #define TELL_LEN 8192 /* of a message, without its place */
 
@@ -712,19 +713,17 @@ compare_accounts(const void *va, const void *vb)
 	return (r != 0 ? r : (a->index > b->index) - (a->index < b->index));
 }
 
-/* Routes of an account that two failovers pick would be pulled both ways. */
+/* Say of each of the failovers, which have an account in common, that its text
+ * and that of one before can match the same routes. */
 static void
-check_texts(struct conf *conf, struct failover_conf **list, size_t n)
+tell_texts(struct conf *conf, struct failover_conf **list, size_t n)
 {
 	struct failover_conf *a, *b;
-	size_t first = 0, i, j;
+	size_t i, j;
 
-	qsort(list, n, sizeof(*list), compare_accounts);
 	for (i = 1; i < n; i++) {
 		b = list[i];
-		if (strcmp(list[first]->account->id, b->account->id) != 0)
-			first = i;
-		for (j = first; j < i; j++) {
+		for (j = 0; j < i; j++) {
 			a = list[j];
 			if (strstr(a->match, b->match) == NULL &&
 			    strstr(b->match, a->match) == NULL)
@@ -738,6 +737,27 @@ check_texts(struct conf *conf, struct failover_conf **list, size_t n)
 			break;
 		}
 	}
+}
+
+/* Routes of an account that two failovers pick would be pulled both ways. */
+static void
+check_texts(struct conf *conf, struct failover_conf **list, size_t n)
+{
+	const char **texts;
+	size_t first = 0, i;
+
+	texts = conf_alloc(n + 1, sizeof(*texts));
+	qsort(list, n, sizeof(*list), compare_accounts);
+	for (i = 0; i < n; i++) {
+		texts[i - first] = list[i]->match;
+		if (i + 1 < n &&
+		    strcmp(list[i]->account->id, list[i + 1]->account->id) == 0)
+			continue;
+		if (texts_overlap(texts, i + 1 - first))
+			tell_texts(conf, list + first, i + 1 - first);
+		first = i + 1;
+	}
+	free(texts);
 }
 
 static int

@@ -8,6 +8,7 @@
 
 #include "actuator.h"
 #include "log.h"
+#include "texts.h"
 
 /*
  * Is what comes as a list of what may be written a list that can be believed?
@@ -193,22 +194,30 @@ check_prefixes(struct claim *claims, size_t n, char *why, size_t len)
 	return (0);
 }
 
+/* No text of an account is in another one of it. */
 static int
 check_texts(struct claim *claims, size_t n, char *why, size_t len)
 {
-	const struct claim *a, *b, *first = claims;
+	const char **texts;
+	size_t first = 0, i;
+	int r = 0;
 
+	texts = calloc(n + 1, sizeof(*texts));
+	if (texts == NULL)
+		fatal("%s", __func__);
 	qsort(claims, n, sizeof(*claims), compare_accounts);
-	for (b = claims; b < claims + n; b++) {
-		if (strcmp(account_of(first), account_of(b)) != 0)
-			first = b;
-		for (a = first; a < b; a++)
-			if (strstr(a->conf->match, b->conf->match) != NULL ||
-			    strstr(b->conf->match, a->conf->match) != NULL)
-				return (not_so(why, len, b->failover,
-				    "another one can match the same routes"));
+	for (i = 0; r == 0 && i < n; i++) {
+		texts[i - first] = claims[i].conf->match;
+		if (i + 1 < n &&
+		    compare_accounts(&claims[i], &claims[i + 1]) == 0)
+			continue;
+		if (texts_overlap(texts, i + 1 - first))
+			r = not_so(why, len, claims[i].failover,
+			    "another one can match the same routes");
+		first = i + 1;
 	}
-	return (0);
+	free(texts);
+	return (r);
 }
 
 /* All failovers, each so many times. */
