@@ -59,19 +59,29 @@ question_find(const char *url)
 	return (found == NULL ? NULL : *found);
 }
 
-/* Nobody can find it any more; it goes as soon as nobody waits for it. */
+/* Nobody new is to find it. */
 static void
-question_replace(struct question *question)
+question_hide(struct question *question)
 {
 	if (!question->replaced)
 		tdelete(question, &questions.root, question_order);
 	question->replaced = true;
-	if (question->asker != NULL)
-		return;
-	if (question->answer != NULL)
-		TAILQ_REMOVE(&questions.kept, question, entry);
+}
+
+static void
+question_free(struct question *question)
+{
 	json_decref(question->answer);
 	free(question);
+}
+
+/* Forget one that was answered. */
+static void
+question_drop(struct question *question)
+{
+	question_hide(question);
+	TAILQ_REMOVE(&questions.kept, question, entry);
+	question_free(question);
 }
 
 static void
@@ -112,22 +122,28 @@ drop_later(void)
 		evtimer_add(questions.drop, &tv);
 }
 
+/* Forget those that were asked before that time. */
+static void
+drop_before(int64_t time)
+{
+	struct question *next, *question;
+
+	for (question = TAILQ_FIRST(&questions.kept); question != NULL;
+	     question = next) {
+		next = TAILQ_NEXT(question, entry);
+		if (question->asked < time)
+			question_drop(question);
+	}
+}
+
 /* Answers that are too old for anybody need no room. */
 static void
 drop_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct question *next, *question;
-	int64_t now = http_now();
-
 	(void)fd;
 	(void)what;
 	(void)arg;
-	for (question = TAILQ_FIRST(&questions.kept); question != NULL;
-	     question = next) {
-		next = TAILQ_NEXT(question, entry);
-		if (now - question->asked > KEPT_MAX)
-			question_replace(question);
-	}
+	drop_before(http_now() - KEPT_MAX);
 	drop_later();
 }
 
@@ -182,8 +198,10 @@ question_ask(struct asker *asker, struct call *call, const char *url,
 		TAILQ_INSERT_TAIL(&question->waiting, asker, entry);
 		return (false);
 	}
-	if (question != NULL)
-		question_replace(question);
+	if (question != NULL && question->asker != NULL)
+		question_hide(question); /* others still wait for it */
+	else if (question != NULL)
+		question_drop(question);
 	size = strlen(url) + 1;
 	question = calloc(1, sizeof(*question) + size);
 	if (question == NULL)
@@ -218,7 +236,8 @@ question_answer(struct asker *asker, json_t *answer)
 		tell_later(other, answer);
 	}
 	if (answer == NULL) {
-		question_replace(question);
+		question_hide(question);
+		question_free(question);
 		return;
 	}
 	question->answer = json_incref(answer);
@@ -248,8 +267,5 @@ question_leave(struct asker *asker)
 void
 questions_forget(void)
 {
-	struct question *question;
-
-	while ((question = TAILQ_FIRST(&questions.kept)) != NULL)
-		question_replace(question);
+	drop_before(INT64_MAX);
 }

@@ -11,6 +11,7 @@ import json
 import math
 import pathlib
 import random
+import signal
 import sys
 import time
 
@@ -331,6 +332,7 @@ class Bench:
             clouds = {"cloudsim": one.clouds.process.pid,
                       "nghttpx": one.proxy.process.pid}
             one.events.more()
+            one.clouds.call("DELETE", "/stats")
             before, around = cpus(pids), cpus(clouds)
             start = time.monotonic()
             while time.monotonic() - start < max(interval, 4):
@@ -341,6 +343,7 @@ class Bench:
             elapsed = time.monotonic() - start
             used = spent(before, cpus(pids))
             around = spent(around, cpus(clouds))
+            made = sum(one.clouds.call("GET", "/stats")["calls"].values())
             self.failures(cycles, f"{failovers} failovers", one)
             result = {
                 "memory": {name: rig.memory(pid)
@@ -349,7 +352,8 @@ class Bench:
                         for name, us in used.items()},
                 "clouds": {name: us / len(cycles) * failovers
                            for name, us in around.items()},
-                "calls": one.calls(), "cycles": len(cycles),
+                "calls": made / len(cycles), "cycles": len(cycles),
+                "wanted": one.calls(),
                 "expected": failovers * elapsed / interval,
                 "busy": {name: us / elapsed / 1e6
                          for name, us in (used | around).items()},
@@ -400,9 +404,10 @@ class Bench:
     def size(self):
         self.report.section(
             "size: CPU milliseconds of one cycle of all failovers, HTTP/2",
-            self.SHAPE + "\n    us/call: of prober and parent; cycles: of "
-            "those that the interval asks for")
-        self.report.head("failovers", "calls", "prober", "parent", "both",
+            self.SHAPE + "\n    answers: that all want; calls: that were made; "
+            "us/call: of prober and parent;\n    cycles: of those that the "
+            "interval asks for")
+        self.report.head("failovers", "answers", "calls", "prober", "parent", "both",
                          "us/call", "cloudsim", "nghttpx", "cycle ms",
                          "cycles")
         both = {}
@@ -412,8 +417,10 @@ class Bench:
                     (found["cpu"] | found["clouds"]).items()}
             calls = failovers * found["calls"]
             both[failovers] = used["prober"] + used["parent"]
+            self.report.figure(f"size/failovers={failovers}/calls", calls, "",
+                               wanted=failovers * found["wanted"])
             self.report.row(
-                failovers, calls, used["prober"], used["parent"],
+                failovers, failovers * found["wanted"], calls, used["prober"], used["parent"],
                 both[failovers], both[failovers] * 1000 / calls,
                 used["cloudsim"], used["nghttpx"], found["took"],
                 found["cycles"] / found["expected"])
@@ -428,6 +435,43 @@ class Bench:
                       f"power of {exponent:.3f}")
                 self.report.figure(f"size/exponent/{name}", exponent, "",
                                    linear=1.0)
+
+    SOAK = (40, 1000)  # samples of memory, cycles before each
+
+    def soak(self):
+        """The memory of each process over many cycles, with transitions,
+        reloads and answers that fail in between."""
+        failovers = 20
+        samples, each = self.SOAK
+        self.report.section(
+            "soak: private memory of each process over "
+            f"{samples * each} cycles, kB",
+            f"of {failovers} failovers, a transition and a reload every "
+            f"{each}; kept: the middle of the last third\n    over that of "
+            "the second")
+        found = {role: [] for role in rig.ROLES}
+        with Rig(failovers, 4) as one:
+            one.start(FAST)
+            for number in range(samples):
+                one.clouds.health("region-a", ("UNHEALTHY", "HEALTHY")[
+                    number % 2])
+                if number % 3 == 0:
+                    one.clouds.fault("status", "getRouterStatus", status=503,
+                                     count=failovers)
+                one.cycles(each, 600)
+                one.daemon.process.send_signal(signal.SIGHUP)
+                one.cycles(failovers)
+                for role, pid in one.pids().items():
+                    found[role].append(rig.memory(pid)["Private_Dirty"])
+            one.stop()
+        third = samples // 3
+        self.report.head("process", "first", "second", "last", "most", "kept")
+        for role in rig.ROLES:
+            second = middle(found[role][third:2 * third])
+            last = middle(found[role][2 * third:])
+            self.report.row(role, found[role][0], second, last,
+                            max(found[role]), last / second)
+            self.report.figure(f"soak/{role}", last, "kB", second=second)
 
     # 6
 
@@ -535,8 +579,8 @@ def fit(points):
             / sum((a - mean_x) ** 2 for a in x))
 
 
-SECTIONS = ("cycle", "http", "detect", "calls", "memory", "size", "start",
-            "cloudsim")
+SECTIONS = ("cycle", "http", "detect", "calls", "memory", "size", "soak",
+            "start", "cloudsim")
 
 
 def main():

@@ -8,6 +8,7 @@
  */
 
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include <dlfcn.h>
 #include <fcntl.h>
