@@ -454,7 +454,8 @@ class Bench:
             one.start(FAST)
             for number in range(samples):
                 one.clouds.health("region-a", ("UNHEALTHY", "HEALTHY")[
-                    number % 2])
+                    number % 2], project=rig.project_of(0))
+                one.clouds.call("DELETE", "/journal")
                 if number % 3 == 0:
                     one.clouds.fault("status", "getRouterStatus", status=503,
                                      count=failovers)
