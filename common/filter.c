@@ -37,6 +37,7 @@ static const struct syscall_rule child_rules[] = {
 	{ RULE_ALLOW(mprotect), .nargs = 1, .args = { NO_EXEC(2) } },
 	{ RULE_ALLOW(madvise), .nargs = 1,
 	    .args = { INT_IS(2, MADV_DONTNEED) } },
+	{ RULE_ALLOW(sysinfo) },       /* qsort(3): how much memory is there */
 	{ RULE_ALLOW(futex) },	       /* OpenSSL: run once */
 	{ RULE_ALLOW(getpid) },	       /* OpenSSL: are we still the same */
 	{ RULE_ALLOW(getrandom) },     /* OpenSSL, arc4random(3) */

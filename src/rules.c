@@ -46,6 +46,7 @@ const struct syscall_rule parent_rules[] = {
 	{ RULE_ALLOW(mprotect), .nargs = 1, .args = { NO_EXEC(2) } },
 	{ RULE_ALLOW(madvise), .nargs = 1,
 	    .args = { INT_IS(2, MADV_DONTNEED) } },
+	{ RULE_ALLOW(sysinfo) }, /* qsort(3): how much memory is there */
 	{ RULE_ALLOW(futex) },
 	{ RULE_ALLOW(getrandom) },     /* arc4random(3) */
 	{ RULE_ALLOW(clock_gettime) }, /* where the vDSO cannot do these */

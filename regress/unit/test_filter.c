@@ -83,6 +83,7 @@ static const struct {
 	{ "brk", EVERYONE, BOTH, ALLOW, { ANY } },
 	{ "munmap", EVERYONE, BOTH, ALLOW, { ANY, ANY } },
 	{ "getrandom", EVERYONE, BOTH, ALLOW, { ANY, 32, 0 } },
+	{ "sysinfo", EVERYONE, BOTH, ALLOW, { ANY } },
 	{ "clock_gettime", EVERYONE, BOTH, ALLOW, { 1, ANY } },
 	{ "time", EVERYONE, X86_64, ALLOW, { 0 } },
 	{ "getpid", EVERYONE, BOTH, ALLOW, { 0 } },
