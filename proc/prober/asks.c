@@ -81,10 +81,11 @@ ask_keep(struct ask *ask, json_t *json, const char *why)
 
 /*
  * Have kept be the groups of a whole list.  That it is the one of before is the
- * rule, and costs nothing.
+ * rule, and costs nothing.  What it was before lives as long as the asks, which
+ * have their names from there.
  */
 void
-asks_keep(const struct asks *asks, struct kept *kept)
+asks_keep(struct asks *asks, struct kept *kept)
 {
 	struct kept_group *group;
 	const struct ask *ask;
@@ -105,7 +106,8 @@ asks_keep(const struct asks *asks, struct kept *kept)
 			fatal("%s", __func__);
 		n++;
 	}
-	kept_clear(kept);
+	kept_clear(&asks->before);
+	asks->before = *kept;
 	kept->group = group;
 	kept->count = n;
 	qsort(group, n, sizeof(*group), kept_order);
@@ -123,6 +125,7 @@ asks_clear(struct asks *asks)
 		free(asks->ask[i]);
 	}
 	free(asks->ask);
+	kept_clear(&asks->before);
 	memset(asks, 0, sizeof(*asks));
 }
 

@@ -200,16 +200,17 @@ struct asks {
 	size_t count;
 	size_t size;
 	size_t guesses;
-	size_t bound; /* that a list has */
-	size_t next;  /* to be asked */
-	bool whole;   /* no more will come of a list */
+	size_t bound;	    /* that a list has */
+	size_t next;	    /* to be asked */
+	bool whole;	    /* no more will come of a list */
+	struct kept before; /* the names of the guesses, if that was replaced */
 };
 
 /* asks.c */
 void asks_begin(struct asks *, const struct kept *);
 struct ask *asks_bind(struct asks *, struct service *, size_t group);
 struct ask *asks_next(struct asks *);
-void asks_keep(const struct asks *, struct kept *);
+void asks_keep(struct asks *, struct kept *);
 void asks_clear(struct asks *);
 void ask_keep(struct ask *, json_t *, const char *why);
 void kept_clear(struct kept *);

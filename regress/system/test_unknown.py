@@ -231,6 +231,20 @@ def many(clouds, region, count):
         "services": extra}}}}})
 
 
+def test_many_services(place, clouds):
+    """Regions with hundreds of services."""
+    for region in ("region-a", "region-b"):
+        many(clouds, region, 250)
+    daemon = place.daemon(clouds, "A", QUICK)
+    daemon.wait_state(1)
+    clouds.patch({"projects": {PROJECT: {"regions": {"region-a": {"services": {
+        "svc-77": None}}}}}})
+    daemon.wait_cycles(3)
+    clouds.health("region-a", "UNHEALTHY", service="svc-250")
+    daemon.wait_state(2)
+    assert daemon.stop() == 0
+
+
 PAGES = {
     "one-a-page": dict(page_size=1),
     "empty-page": dict(empty_page=True),

@@ -590,6 +590,40 @@ no_longer_there(void **state)
 	assert_int_equal(told.done.failed, 0);
 }
 
+/* A list of one service with so many groups. */
+static const char *
+groups(int count)
+{
+	static char text[8192];
+	int i, n;
+
+	n = snprintf(text, sizeof(text),
+	    "{\"items\":[{\"name\":\"s\",\"healthChecks\":[1],"
+	    "\"backends\":[");
+	for (i = 0; i < count; i++)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+		    "%s{\"group\":\"group-%d\"}", i == 0 ? "" : ",", i);
+	snprintf(text + n, sizeof(text) - (size_t)n, "]}]}");
+	return (text);
+}
+
+/* So are those whose turn comes only after a list that has changed. */
+static void
+later_than_the_list(void **state)
+{
+	const int count = HTTP_WINDOW;
+
+	(void)state;
+	list = groups(count);
+	cycle();
+	assert_int_equal(told.done.calls, 6 + 2 * count);
+	list = groups(count - 1);
+	cycle();
+	assert_int_equal(told.done.calls, 6 + 2 * (count - 1));
+	assert_int_equal(told.done.failed, 0);
+	assert_int_equal(told.service[REMOTE].verdict, V_YES);
+}
+
 /* What the new list has beside is asked when it has come. */
 static void
 newly_there(void **state)
@@ -706,6 +740,7 @@ main(void)
 		cmocka_unit_test_setup(pages, setup),
 		cmocka_unit_test_setup(at_once, setup),
 		cmocka_unit_test_setup(no_longer_there, setup),
+		cmocka_unit_test_setup(later_than_the_list, setup),
 		cmocka_unit_test_setup(newly_there, setup),
 		cmocka_unit_test_setup(before_the_list, setup),
 		cmocka_unit_test_setup(without_a_list, setup),
