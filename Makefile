@@ -36,7 +36,8 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config bison libevent-dev \
 	libcurl4-openssl-dev libjansson-dev libbsd-dev libssl-dev \
 	libseccomp-dev libc-ares-dev
 TEST_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev mandoc ca-certificates \
-	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate
+	python3 python3-pytest python3-pytest-xdist python3-jsonschema logrotate \
+	nghttp2-proxy
 BROWSER_PACKAGES = chromium
 FUZZ_PACKAGES = $(BUILD_PACKAGES) libcmocka-dev clang-14 libclang-rt-14-dev
 BENCH_PACKAGES = $(BUILD_PACKAGES) python3 nghttp2-proxy

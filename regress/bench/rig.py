@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 
 import harness  # noqa: E402
 from harness import BUILD, wait_until  # noqa: E402
+from proxy import Proxy  # noqa: E402
 
 REGIONS = ("region-a", "region-b")
 PER_PROJECT = 20  # services of a project, each one failover's
@@ -125,31 +125,6 @@ class World:
                 "projects": projects,
                 "cloudflare": {"accounts": accounts,
                                "tokens": like["cloudflare"]["tokens"]}}
-
-
-class Proxy:
-    """nghttpx before the simulated clouds: HTTP/2 as the real ones have it."""
-
-    def __init__(self, clouds):
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = one.getsockname()[1]
-        place = clouds.directory
-        self.process = subprocess.Popen(
-            ["nghttpx", "--conf=/dev/null", "--single-process", "--workers=1",
-             "--no-ocsp", "--accesslog-file=/dev/null",
-             f"--errorlog-file={place / 'nghttpx.log'}",
-             f"--frontend=127.0.0.1,{self.port}",
-             f"--backend=127.0.0.1,{clouds.ready['http_port']}",
-             str(place / "server-key.pem"), str(place / "server.pem")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        wait_until(self.listens, what="nghttpx listens")
-
-    def listens(self):
-        assert self.process.poll() is None, "nghttpx ended at start"
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Rig:
