@@ -15,7 +15,8 @@
  */
 
 #define FAILOVERS_MAX 65536
-#define PEERS_MAX     256 /* of one failover */
+#define PEERS_MAX     256			       /* of one failover */
+#define AGE_MAX	      (100LL * 365 * 24 * 3600 * 1000) /* milliseconds */
 
 static const uint32_t cycle_bounds[] = { 50, 100, 250, 500, 1000, 2500, 5000,
 	10000, 30000, 60000 };
@@ -179,15 +180,26 @@ cycle_ended(struct shown *shown, const struct msg_report_state *msg)
 	}
 }
 
+/* An age that can be counted on from. */
+static int64_t
+age_within(int64_t age)
+{
+	return (age < -1 ? -1 : age > AGE_MAX ? AGE_MAX : age);
+}
+
 /* A failover as it stands now. */
 void
 world_state(uint32_t id, const struct msg_report_state *msg)
 {
 	struct shown *shown = world_find(id);
+	int i;
 
 	if (shown == NULL)
 		return;
 	shown->state = *msg;
+	shown->state.in_state = age_within(msg->in_state);
+	for (i = 0; i < WATCHED_MAX; i++)
+		shown->state.age[i] = age_within(msg->age[i]);
 	shown->at = world_now();
 	if (!msg->ended)
 		return;
