@@ -19,7 +19,7 @@
 #endif
 
 #define SERVERS		4    /* hosts that one process talks to, about */
-#define SLOTS_KEPT	64  /* idle easy handles */
+#define SLOTS_KEPT	64   /* idle easy handles */
 #define BODY_KEPT	8192 /* bytes of an idle handle's body buffer */
 #define CONNECTION_LIFE 900L /* seconds: a new address is used by then */
 #define LATE_CHECK	20   /* milliseconds */
