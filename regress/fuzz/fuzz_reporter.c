@@ -98,6 +98,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!begun)
 		cloud_prepare(NULL);
 	begun = speaks = true;
+	/* What the last input began, and what is in use then, is released. */
+	world_commit();
 	world_commit();
 	world_init();
 	configure();

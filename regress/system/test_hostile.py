@@ -60,8 +60,12 @@ class Parent:
         self.lines.put(None)
 
     def say(self, *words):
-        self.process.stdin.write("\t".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
+        """It may have ended of what was said before; that is told by itself."""
+        try:
+            self.process.stdin.write("\t".join(map(str, words)) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
 
     def until(self, *first, timeout=20):
         """The next line that begins so."""
