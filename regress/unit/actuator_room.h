@@ -49,78 +49,7 @@ int main(int, char *[]);
 #define LATENCY 10		 /* milliseconds, of every call */
 #define CALLS	256
 
-/* Time and timers. */
-
-struct event {
-	TAILQ_ENTRY(event) entry;
-	event_callback_fn cb;
-	void *arg;
-	bool pending;
-	int64_t due;
-};
-
-static TAILQ_HEAD(, event) events = TAILQ_HEAD_INITIALIZER(events);
-static int64_t now;
-
-int64_t
-http_now(void)
-{
-	return (now);
-}
-
-struct event *
-event_new(struct event_base *unused __unused, evutil_socket_t fd __unused,
-    short what __unused, event_callback_fn cb, void *arg)
-{
-	struct event *ev = calloc(1, sizeof(*ev));
-
-	assert_non_null(ev);
-	ev->cb = cb;
-	ev->arg = arg;
-	return (ev);
-}
-
-int
-event_del(struct event *ev)
-{
-	if (ev->pending)
-		TAILQ_REMOVE(&events, ev, entry);
-	ev->pending = false;
-	return (0);
-}
-
-/* Sooner goes first, and of the same time the one that was added first. */
-int
-event_add(struct event *ev, const struct timeval *tv)
-{
-	struct event *other;
-
-	event_del(ev);
-	ev->pending = true;
-	ev->due = now + tv->tv_sec * 1000 + tv->tv_usec / 1000;
-	TAILQ_FOREACH(other, &events, entry)
-		if (other->due > ev->due)
-			break;
-	if (other != NULL)
-		TAILQ_INSERT_BEFORE(other, ev, entry);
-	else
-		TAILQ_INSERT_TAIL(&events, ev, entry);
-	return (0);
-}
-
-int
-event_pending(const struct event *ev, short what __unused,
-    struct timeval *tv __unused)
-{
-	return (ev->pending);
-}
-
-void
-event_free(struct event *ev)
-{
-	event_del(ev);
-	free(ev);
-}
+#include "timers.h"
 
 static void
 at(struct event *ev, int64_t ms)

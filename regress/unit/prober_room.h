@@ -47,26 +47,12 @@ static time_t fake_time(time_t *);
 #define NEVER	   -1
 #define TARGETS	   2
 
-/* Time, timers and chance. */
+#include "timers.h"
 
-struct event {
-	TAILQ_ENTRY(event) entry;
-	event_callback_fn cb;
-	void *arg;
-	bool pending;
-	int64_t due;
-};
+/* Time of day and chance. */
 
-static TAILQ_HEAD(, event) events = TAILQ_HEAD_INITIALIZER(events);
-static int64_t now;
 static int64_t begun;
 static int percent; /* of the most that backoff allows */
-
-int64_t
-http_now(void)
-{
-	return (now);
-}
 
 size_t
 http_window(void)
@@ -92,73 +78,6 @@ static uint32_t
 fake_uniform(uint32_t bound)
 {
 	return ((uint32_t)((uint64_t)(bound - 1) * (uint64_t)percent / 100));
-}
-
-struct event *
-event_new(struct event_base *unused, evutil_socket_t fd, short what,
-    event_callback_fn cb, void *arg)
-{
-	struct event *ev = calloc(1, sizeof(*ev));
-
-	(void)unused;
-	(void)fd;
-	(void)what;
-	assert_non_null(ev);
-	ev->cb = cb;
-	ev->arg = arg;
-	return (ev);
-}
-
-int
-event_del(struct event *ev)
-{
-	if (ev->pending)
-		TAILQ_REMOVE(&events, ev, entry);
-	ev->pending = false;
-	return (0);
-}
-
-int
-event_add(struct event *ev, const struct timeval *tv)
-{
-	struct event *other;
-
-	event_del(ev);
-	ev->pending = true;
-	ev->due = now + tv->tv_sec * 1000 + tv->tv_usec / 1000;
-	TAILQ_FOREACH(other, &events, entry)
-		if (other->due > ev->due)
-			break;
-	if (other != NULL)
-		TAILQ_INSERT_BEFORE(other, ev, entry);
-	else
-		TAILQ_INSERT_TAIL(&events, ev, entry);
-	return (0);
-}
-
-int
-event_pending(const struct event *ev, short what, struct timeval *tv)
-{
-	(void)what;
-	(void)tv;
-	return (ev->pending);
-}
-
-void
-event_active(struct event *ev, int what, short n)
-{
-	struct timeval tv = { 0, 0 };
-
-	(void)what;
-	(void)n;
-	event_add(ev, &tv);
-}
-
-void
-event_free(struct event *ev)
-{
-	event_del(ev);
-	free(ev);
 }
 
 /* Let time pass until something happens, and have it happen. */
